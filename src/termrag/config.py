@@ -1,0 +1,211 @@
+"""Settings: defaults < user file < environment < flags. Unknown keys are refused by name.
+
+The file is TOML with one table per section below. The environment spells section and key in capitals:
+`TERMRAG_GENERATION_TEMPERATURE=0.3`. Secrets (`TERMRAG_OPENAI_API_KEY`) come from the environment alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from termrag.errors import ConfigError
+
+
+def _setting(
+    default: Any, doc: str, *, low: float | None = None, high: float | None = None, one_of: tuple[str, ...] = ()
+) -> Any:
+    return field(default=default, metadata={"doc": doc, "low": low, "high": high, "one_of": one_of})
+
+
+@dataclass(frozen=True, slots=True)
+class LibrarySettings:
+    path: str = _setting("", "Folder of the index; empty: the platform's data folder.")
+    store: str = _setting("lancedb", "Where vectors and words live.", one_of=("lancedb",))
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSettings:
+    engine: str = _setting(
+        "auto", "What runs the chat model.", one_of=("auto", "mlx", "llamacpp", "openai", "scripted")
+    )
+    chat: str = _setting("llama-3.2-1b", "Chat model: a catalogue name, or the path of a GGUF file or MLX folder.")
+    starter: str = _setting("smollm2-135m", "Chat model that stands in while the chosen one is not on this machine.")
+    embedding: str = _setting("all-minilm-l6-v2", "Embedding model: a catalogue name, or openai:NAME.")
+    context_tokens: int = _setting(4096, "Context window to open, in tokens.", low=512, high=1_048_576)
+    threads: int = _setting(0, "Threads for models on the CPU; 0: as many as there are cores.", low=0, high=1024)
+    hub_timeout_s: float = _setting(
+        4.0, "How long to wait for a model hub before going on without it.", low=0.1, high=600
+    )
+    script: str = _setting("", "What the scripted engine says, or @FILE.")
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAISettings:
+    url: str = _setting("", "Base URL of an OpenAI-compatible endpoint, such as http://localhost:8000/v1.")
+    model: str = _setting("", "Chat model to ask for there.")
+    embedding_url: str = _setting("", "Base URL for embeddings; empty: the same as url.")
+    context_tokens: int = _setting(8192, "Context window of the remote model, in tokens.", low=512, high=10_000_000)
+    timeout_s: float = _setting(120.0, "Longest silence to accept from the endpoint.", low=0.1, high=3600)
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationSettings:
+    temperature: float = _setting(0.0, "0 is greedy and repeatable.", low=0, high=5)
+    top_p: float = _setting(0.95, "Nucleus sampling; 1 is off.", low=0, high=1)
+    top_k: int = _setting(0, "Keep the k likeliest tokens; 0 is off.", low=0, high=1_000_000)
+    min_p: float = _setting(0.0, "Drop tokens below this share of the likeliest; 0 is off.", low=0, high=1)
+    repetition_penalty: float = _setting(1.0, "1 is off.", low=0.1, high=5)
+    max_tokens: int = _setting(384, "Longest answer, in tokens.", low=1, high=1_048_576)
+    seed: int = _setting(-1, "Seed of the sampler; -1 is random.", low=-1)
+
+
+@dataclass(frozen=True, slots=True)
+class RetrievalSettings:
+    candidates: int = _setting(100, "Chunks each leg of the search brings to the fusion.", low=1, high=10_000)
+    passages: int = _setting(4, "Passages that go into a prompt.", low=1, high=50)
+    passage_tokens: int = _setting(1500, "Tokens all passages may take together.", low=64, high=1_000_000)
+    gate: float = _setting(
+        1.0, "Strictness of the refusal gate: 0 never refuses, 1 as calibrated, 2 twice as strict.", low=0, high=10
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentSettings:
+    chunk_tokens: int = _setting(256, "Longest chunk, in tokens of the embedding model.", low=32, high=8192)
+    max_file_mb: int = _setting(200, "Larger files are refused before they are opened.", low=1, high=1_000_000)
+    convert_timeout_s: float = _setting(120.0, "Longest time one file's parser may take.", low=1, high=86_400)
+    convert_memory_mb: int = _setting(1500, "Memory one file's parser may take.", low=64, high=1_000_000)
+    exclude: tuple[str, ...] = _setting((), "Patterns in .gitignore form that are never indexed.")
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """All settings, checked. `source` names the file they came from, for error messages."""
+
+    library: LibrarySettings = field(default_factory=LibrarySettings)
+    models: ModelSettings = field(default_factory=ModelSettings)
+    openai: OpenAISettings = field(default_factory=OpenAISettings)
+    generation: GenerationSettings = field(default_factory=GenerationSettings)
+    retrieval: RetrievalSettings = field(default_factory=RetrievalSettings)
+    documents: DocumentSettings = field(default_factory=DocumentSettings)
+
+    def with_values(self, values: Mapping[str, Mapping[str, Any]], source: str) -> Config:
+        """A copy with the given section tables laid over. Raises ConfigError naming `source` and the key."""
+        sections: dict[str, Any] = {}
+        for section, table in values.items():
+            if section not in {f.name for f in dataclasses.fields(self)}:
+                raise ConfigError(f"{source}: unknown section [{section}]", f"Sections: {', '.join(_section_names())}")
+            if not isinstance(table, Mapping):
+                raise ConfigError(
+                    f"{source}: {section} must be a table", f"Write [{section}] and one key per line below it."
+                )
+            sections[section] = _lay_over(getattr(self, section), section, table, source)
+        return dataclasses.replace(self, **sections)
+
+
+def load_config(file: Path, environ: Mapping[str, str] | None = None) -> Config:
+    """Defaults, then `file` if it exists, then TERMRAG_* of the environment. Raises ConfigError."""
+    config = Config()
+    if file.exists():
+        try:
+            values = tomllib.loads(file.read_text(encoding="utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{file}: {error}", "termrag config edit") from error
+        config = config.with_values(values, str(file))
+    return config.with_values(_from_environment(os.environ if environ is None else environ), "environment")
+
+
+def setting_docs() -> list[tuple[str, str, Any, str]]:
+    """(section, key, default, sentence) of every setting, in order."""
+    return [
+        (section.name, setting.name, setting.default, setting.metadata["doc"])
+        for section in dataclasses.fields(Config)
+        for setting in dataclasses.fields(_section_class(section.name))
+    ]
+
+
+def parse_setting(dotted: str, text: str) -> tuple[str, str, Any]:
+    """Turn `section.key` and a text as typed into (section, key, value). Raises ConfigError."""
+    section, _, key = dotted.partition(".")
+    if section not in _section_names() or key not in _setting_types(section):
+        raise ConfigError(f"unknown setting {dotted}", "termrag config show lists them all")
+    return section, key, _from_text(text, _setting_types(section)[key], f"{section}.{key}")
+
+
+def _section_names() -> list[str]:
+    return [f.name for f in dataclasses.fields(Config)]
+
+
+def _section_class(section: str) -> Any:
+    return get_type_hints(Config)[section]
+
+
+def _setting_types(section: str) -> dict[str, Any]:
+    return get_type_hints(_section_class(section))
+
+
+def _lay_over(current: Any, section: str, table: Mapping[str, Any], source: str) -> Any:
+    types = _setting_types(section)
+    fields = {f.name: f for f in dataclasses.fields(current)}
+    changes: dict[str, Any] = {}
+    for key, value in table.items():
+        where = f"{source}: {section}.{key}"
+        if key not in fields:
+            raise ConfigError(f"{where} is not a setting", f"Settings of [{section}]: {', '.join(fields)}")
+        changes[key] = _checked(value, types[key], fields[key].metadata, where)
+    return dataclasses.replace(current, **changes)
+
+
+def _checked(value: Any, kind: Any, metadata: Mapping[str, Any], where: str) -> Any:
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if kind == tuple[str, ...]:
+        if not isinstance(value, list | tuple) or not all(isinstance(v, str) for v in value):
+            raise ConfigError(f"{where} must be a list of texts, not {value!r}")
+        return tuple(value)
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise ConfigError(f"{where} must be {_KIND_NAMES[kind]}, not {value!r}")
+    low, high, one_of = metadata["low"], metadata["high"], metadata["one_of"]
+    if low is not None and value < low:
+        raise ConfigError(f"{where} must be at least {low}, not {value}")
+    if high is not None and value > high:
+        raise ConfigError(f"{where} must be at most {high}, not {value}")
+    if one_of and value not in one_of:
+        raise ConfigError(f"{where} must be one of {', '.join(one_of)}, not {value!r}")
+    return value
+
+
+_KIND_NAMES = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    values: dict[str, dict[str, Any]] = {}
+    for section in _section_names():
+        for key, kind in _setting_types(section).items():
+            name = f"TERMRAG_{section}_{key}".upper()
+            if name in environ:
+                values.setdefault(section, {})[key] = _from_text(environ[name], kind, f"environment: {name}")
+    return values
+
+
+def _from_text(text: str, kind: Any, where: str) -> Any:
+    try:
+        if kind is int:
+            return int(text)
+        if kind is float:
+            return float(text)
+    except ValueError:
+        raise ConfigError(f"{where} must be {_KIND_NAMES[kind]}, not {text!r}") from None
+    if kind is bool:
+        if text.lower() not in ("true", "false", "1", "0", "yes", "no"):
+            raise ConfigError(f"{where} must be true or false, not {text!r}")
+        return text.lower() in ("true", "1", "yes")
+    if kind == tuple[str, ...]:
+        return tuple(part for part in text.split(":") if part)
+    return text

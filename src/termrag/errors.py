@@ -1,0 +1,91 @@
+"""Every error that termrag raises on purpose; knows nothing of how a face shows it.
+
+    TermragError(message, hint)      exit   HTTP
+    ├── ConfigError                     2    400   a setting is wrong; names the file and the key
+    ├── UnreadableFile                  -    422   one file gives no text; becomes a Failed event in a run
+    ├── ModelMissing                    5    503   the model is not on this machine
+    ├── EngineFailed                    5    502   the model could not be loaded or broke while running
+    ├── LibraryBusy                     5    409   another process holds the writer lock
+    ├── LibraryMismatch                 5    409   the library was built with another embedder or layout
+    ├── StoreBusy                       5    409   the store refused a write after several tries
+    ├── StoreUnavailable                5    503   the store cannot be reached or is out of space
+    └── NotFound                        1    404   no such document, session or model
+
+`message` says what happened and with which value; `hint` is the next command to type.
+What is not a TermragError is a bug.
+"""
+
+from __future__ import annotations
+
+
+class TermragError(Exception):
+    """What happened, in one plain sentence, and what mends it."""
+
+    exit_code = 1
+    http_status = 500
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class ConfigError(TermragError):
+    """A setting is unknown, of the wrong type or out of range."""
+
+    exit_code = 2
+    http_status = 400
+
+
+class UnreadableFile(TermragError):  # noqa: N818 - named for what it is, like its siblings
+    """A file that gives no text: empty, encrypted, damaged, unsupported, too large."""
+
+    http_status = 422
+
+
+class ModelMissing(TermragError):  # noqa: N818
+    """A model that is not on this machine."""
+
+    exit_code = 5
+    http_status = 503
+
+
+class EngineFailed(TermragError):  # noqa: N818
+    """A model that could not be loaded, or that broke while running."""
+
+    exit_code = 5
+    http_status = 502
+
+
+class LibraryBusy(TermragError):  # noqa: N818
+    """Another process is writing and did not finish in time."""
+
+    exit_code = 5
+    http_status = 409
+
+
+class LibraryMismatch(TermragError):  # noqa: N818
+    """The library was built with another embedder, dimension or chunker."""
+
+    exit_code = 5
+    http_status = 409
+
+
+class StoreBusy(TermragError):  # noqa: N818
+    """The store kept refusing a commit because of other writers."""
+
+    exit_code = 5
+    http_status = 409
+
+
+class StoreUnavailable(TermragError):  # noqa: N818
+    """The store cannot be opened, reached or written to."""
+
+    exit_code = 5
+    http_status = 503
+
+
+class NotFound(TermragError):  # noqa: N818
+    """No such document, session or model."""
+
+    http_status = 404

@@ -1,0 +1,177 @@
+"""The tagged values that the façade yields, every face draws and the wire carries.
+
+An event reports, an exception ends: one bad PDF is a Failed event, a missing model raises.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from termrag.records import Answer, Passage, Sentence
+
+# --- asking ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Searching:
+    question: str
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieved:
+    passages: tuple[Passage, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The gate said no: nothing is generated. `nearest` are the passages that came closest."""
+
+    reason: str
+    nearest: tuple[Passage, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Loading:
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something the user should know that is no failure, such as a smaller model standing in for the chosen one."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The prompt is being evaluated: `done` of `total` tokens."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A piece of text as generated. Pieces join to the whole answer before cleaning."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A sentence is finished and has been held against the passages."""
+
+    sentence: Sentence
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """Always the last event of a question, also of a refused or stopped one."""
+
+    answer: Answer
+
+
+AskEvent = Searching | Retrieved | Refused | Loading | Notice | Reading | Token | Checked | Answered
+
+# --- ingesting ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    add: int
+    change: int
+    move: int
+    remove: int
+    unchanged: int
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Indexed:
+    """`embedded` of the document's `chunks` were computed; the others' vectors were known already."""
+
+    path: str
+    chunks: int
+    embedded: int
+    seconds: float
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    path: str
+    message: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """`eta_s` is None until there is a rate to compute it from."""
+
+    files_done: int
+    files_total: int
+    chunks_done: int
+    chunks_per_second: float
+    eta_s: float | None
+    current: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """Always the last event of a run. Files, except `chunks` and `embedded`."""
+
+    indexed: int
+    unchanged: int
+    moved: int
+    removed: int
+    skipped: int
+    failed: int
+    chunks: int
+    embedded: int
+    seconds: float
+    interrupted: bool = False
+
+
+IngestEvent = Planned | Indexed | Skipped | Failed | Moved | Removed | Progress | Finished
+
+# --- fetching models ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Downloading:
+    file: str
+    done_bytes: int
+    total_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Preparing:
+    """A fetched model is being turned into the form that its engine loads."""
+
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    file: str
+    path: str
+
+
+PullEvent = Downloading | Preparing | Verified

@@ -1,0 +1,58 @@
+"""Every folder and file name that termrag uses. TERMRAG_HOME moves all of them under one folder."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """Absolute folders; `make` creates them private to the user."""
+
+    config: Path
+    data: Path
+    cache: Path
+    state: Path
+    runtime: Path
+
+    @property
+    def config_file(self) -> Path:
+        return self.config / "config.toml"
+
+    @property
+    def library(self) -> Path:
+        """Holds the ledger, the writer lock and the store of the default library."""
+        return self.data / "library"
+
+    @property
+    def models(self) -> Path:
+        return self.cache / "models"
+
+    @property
+    def log_file(self) -> Path:
+        return self.state / "termrag.log"
+
+    def make(self) -> None:
+        """Create every folder, mode 0700. Existing folders keep their mode."""
+        for folder in (self.config, self.data, self.cache, self.state, self.runtime):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def default_paths() -> Paths:
+    """The platform's folders (XDG on Linux, Library on macOS), or those under TERMRAG_HOME."""
+    home = os.environ.get("TERMRAG_HOME")
+    if home:
+        root = Path(home).expanduser().absolute()
+        return Paths(root / "config", root / "data", root / "cache", root / "state", root / "run")
+    from platformdirs import PlatformDirs
+
+    dirs = PlatformDirs("termrag", appauthor=False)
+    return Paths(
+        config=dirs.user_config_path,
+        data=dirs.user_data_path,
+        cache=dirs.user_cache_path,
+        state=dirs.user_state_path,
+        runtime=dirs.user_runtime_path,
+    )

@@ -1,0 +1,77 @@
+"""The contract of the index, and the one lazy factory; knows nothing of files, models or questions.
+
+A store holds all that a reader needs, so that any number of readers can answer from it alone. A document's chunks
+are replaced in one commit: a reader sees the old ones or the new ones, never a mixture and never none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from termrag.records import Filters, IndexedChunk, Row, StoreStats
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What makes vectors and words of one library comparable. A mismatch raises LibraryMismatch."""
+
+    embedder: str
+    dimension: int
+    chunker: str
+    analyzer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One result of one leg: cosine similarity (-1 to 1) for vectors, BM25 (from 0) for words; higher is better."""
+
+    chunk: IndexedChunk
+    score: float
+
+
+class Store(Protocol):
+    """One open index. Safe to call from several threads; writers of several processes take turns by the ledger's lock,
+    which the caller holds around `replace`, `relocate`, `delete` and `maintain`."""
+
+    def identity(self) -> Identity | None:
+        """What the index was made with; None for a new one."""
+
+    def replace(self, documents: Mapping[str, Sequence[Row]]) -> None:
+        """Make the documents hold exactly these rows, all in one commit; an empty sequence removes a document.
+        Repeating a call changes nothing. Raises StoreBusy or StoreUnavailable."""
+
+    def relocate(self, places: Mapping[str, tuple[str, int]]) -> None:
+        """Give documents a new (path, modified_ns) in one commit, keeping their chunks and vectors."""
+
+    def delete(self, document_ids: Sequence[str]) -> None:
+        """Remove documents in one commit; unknown ids are ignored."""
+
+    def search_vector(self, vector: NDArray[np.float32], limit: int, filters: Filters) -> list[Found]:
+        """Nearest chunks by cosine, best first. Filters apply before the limit."""
+
+    def search_terms(self, terms: str, limit: int, filters: Filters) -> list[Found]:
+        """Best chunks by BM25 of analysed, space-separated terms, best first; empty for no terms."""
+
+    def chunks(self, document_id: str, positions: Sequence[int] | None = None) -> list[IndexedChunk]:
+        """A document's chunks by position; all of them for None."""
+
+    def vectors(self, document_id: str) -> dict[str, NDArray[np.float32]]:
+        """A document's vectors by `text_hash`: what need not be embedded again."""
+
+    def scan(self) -> Iterator[IndexedChunk]:
+        """Every chunk of one consistent snapshot, grouped by nothing; for rebuilding the ledger and for checks."""
+
+    def stats(self) -> StoreStats:
+        """Counts and sizes."""
+
+    def maintain(self, *, force: bool = False) -> bool:
+        """Compact and index where due (always, if forced); True if anything was done."""
+
+    def close(self) -> None:
+        """Release everything; idempotent."""
