@@ -201,13 +201,7 @@ class Passage:
 
     @property
     def place(self) -> str:
-        """`file.pdf p. 12`, `notes.md:40-58`, or the path and heading where neither page nor lines are known."""
-        name = self.path.rsplit("/", 1)[-1]
-        if self.page is not None:
-            return f"{name} p. {self.page_label or self.page}"
-        if self.lines_match:
-            return f"{name}:{self.start_line}-{self.end_line}"
-        return f"{name} § {self.heading}" if self.heading else name
+        return place(self)
 
 
 class Support(StrEnum):
@@ -234,7 +228,21 @@ class Citation:
     quote: str
     score: float
     content_hash: str
-    place: str = ""
+
+    @property
+    def place(self) -> str:
+        return place(self)
+
+
+def place(where: IndexedChunk | Passage | Citation) -> str:
+    """`file.pdf p. 12`, `notes.md:40-58`, or the name and heading where neither page nor lines are known."""
+    name = where.path.rsplit("/", 1)[-1]
+    if where.page is not None:
+        return f"{name} p. {where.page_label or where.page}"
+    if where.lines_match:
+        lines = f"{where.start_line}-{where.end_line}" if where.end_line > where.start_line else f"{where.start_line}"
+        return f"{name}:{lines}"
+    return f"{name} § {where.heading}" if where.heading else name
 
 
 @dataclass(frozen=True, slots=True)
