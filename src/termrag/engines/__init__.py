@@ -7,10 +7,15 @@ while decoding and within one prefill step while reading the prompt. The partial
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import importlib.util
+import platform
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
+from termrag.config import ModelSettings, OpenAISettings
+from termrag.errors import ConfigError, EngineFailed, ModelMissing
 from termrag.records import Message, Sampling, Usage
 
 
@@ -56,8 +61,13 @@ class Engine(Protocol):
         """Make ready; idempotent. Raises ModelMissing or EngineFailed."""
 
     def stream(self, messages: Sequence[Message], sampling: Sampling) -> Iterator[EngineEvent]:
-        """Yield Prefill, Piece ... Done. Reuses the prompt cache where the messages begin like the last call's.
-        Raises EngineFailed, also when the prompt does not fit the context. A stop string ends the text before it."""
+        """Yield Prefill (one or more, `done` rising to `total`), Piece ..., Done. Loads the model if need be.
+
+        Reuses the prompt cache where the messages begin like the last call's. Runs one generation at a time: exhaust
+        or close the last stream before asking for the next. Raises EngineFailed, also when the prompt does not fit
+        the context. A stop string ends the text before it; no part of one is ever yielded. `generated_tokens` counts
+        what the model produced, the token that ends the turn included where the engine sees it.
+        """
 
     def count_tokens(self, messages: Sequence[Message]) -> int:
         """Exact length of the prompt that `stream` would evaluate: the model's own chat template, with the mark that
@@ -73,3 +83,84 @@ class EngineChoice:
 
     name: str
     reason: str
+
+
+_PACKAGES = {"mlx": "mlx_lm", "llamacpp": "xllamacpp"}
+
+
+def _is_importable(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None
+
+
+def choose_engine(
+    models: ModelSettings,
+    openai: OpenAISettings,
+    *,
+    system: str = "",
+    machine: str = "",
+    is_importable: Callable[[str], bool] = _is_importable,
+) -> EngineChoice:
+    """Say which engine the settings ask for, without importing it.
+
+    "auto" is mlx on Apple silicon, llamacpp elsewhere; never openai or scripted. `system` and `machine` are as
+    `platform` spells them, and by default this machine's. Raises EngineFailed if the engine's package is not
+    installed, ConfigError if the settings it needs are empty.
+    """
+    if models.engine == "auto":
+        return _choose_for_machine(system or platform.system(), machine or platform.machine(), is_importable)
+    if models.engine == "openai" and not (openai.url and openai.model):
+        missing = "openai.model" if openai.url else "openai.url"
+        example = "llama-3.2-1b-instruct" if openai.url else "http://localhost:8000/v1"
+        raise ConfigError(
+            f'models.engine is "openai", but {missing} is empty', f"termrag config set {missing} {example}"
+        )
+    if models.engine in _PACKAGES and not is_importable(_PACKAGES[models.engine]):
+        raise EngineFailed(
+            f'models.engine is "{models.engine}", but its package {_PACKAGES[models.engine]} is not installed',
+            f"pip install 'termrag[{models.engine}]'",
+        )
+    return EngineChoice(models.engine, f'the settings say models.engine = "{models.engine}"')
+
+
+def _choose_for_machine(system: str, machine: str, is_importable: Callable[[str], bool]) -> EngineChoice:
+    is_apple = system == "Darwin" and machine == "arm64"
+    if is_apple and is_importable("mlx_lm"):
+        return EngineChoice("mlx", "Apple silicon, and mlx-lm is installed")
+    if is_importable("xllamacpp"):
+        why = "mlx-lm is not installed" if is_apple else f"MLX is for Apple silicon, and this is {system} {machine}"
+        return EngineChoice("llamacpp", why)
+    extra = "mlx" if is_apple else "llamacpp"
+    raise EngineFailed("no engine for local models is installed", f"pip install 'termrag[{extra}]'")
+
+
+def open_engine(
+    choice: EngineChoice,
+    *,
+    model: str,
+    path: Path | None,
+    models: ModelSettings,
+    openai: OpenAISettings,
+    environ: Mapping[str, str],
+) -> Engine:
+    """Make the chosen engine, not yet loaded; imports the one module it needs.
+
+    `model` is what the user calls it; `path` is its GGUF file (llamacpp) or folder (mlx), None for the others. The
+    key of an OpenAI-compatible endpoint is TERMRAG_OPENAI_API_KEY of `environ`. Raises ModelMissing without a path.
+    """
+    if choice.name == "scripted":
+        from termrag.engines.scripted import ScriptedEngine
+
+        return ScriptedEngine(models.script, model=model, context_tokens=models.context_tokens)
+    if choice.name == "openai":
+        from termrag.engines.openai import OpenAIEngine
+
+        return OpenAIEngine(openai, api_key=environ.get("TERMRAG_OPENAI_API_KEY", ""))
+    if path is None:
+        raise ModelMissing(f"the model {model} is not on this machine", f"termrag models pull {model}")
+    if choice.name == "mlx":
+        from termrag.engines.mlx import MLXEngine
+
+        return MLXEngine(path, model=model, context_tokens=models.context_tokens)
+    from termrag.engines.llamacpp import LlamaCppEngine
+
+    return LlamaCppEngine(path, model=model, context_tokens=models.context_tokens, threads=models.threads)

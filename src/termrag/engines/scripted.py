@@ -1,0 +1,105 @@
+"""The engine that says what it is told, token by token: for tests, demonstrations and documentation; runs no model."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from termrag.engines import Done, EngineEvent, Piece, Prefill
+from termrag.engines.output import StopFilter, Stopwatch, common_prefix
+from termrag.errors import ConfigError, EngineFailed
+from termrag.records import Message, Sampling
+
+_TOKEN = re.compile(r"\s*\w{1,8}|\s*[^\w\s]|\s+")
+_SEPARATOR = re.compile(r"^---[ \t]*(?:\n|\Z)", re.MULTILINE)
+
+
+class ScriptedEngine:
+    """Answers the first call with the first answer, and so on; the last answer repeats.
+
+    `script` is the text itself, or @FILE. Answers are separated by a line `---`. Tokens are words cut at eight
+    characters, single signs, and their leading white space.
+    """
+
+    name = "scripted"
+
+    def __init__(self, script: str, *, model: str, context_tokens: int) -> None:
+        self.model = model
+        self.context_length = context_tokens
+        self._script = script
+        self._answers: list[str] = []
+        self._calls = 0
+        self._cached: list[str] = []
+
+    def load(self) -> None:
+        """Read the script; idempotent. Raises ConfigError if there is none."""
+        if self._answers:
+            return
+        answers = [part.removesuffix("\n") for part in _SEPARATOR.split(_read_script(self._script))]
+        if not any(answers):
+            raise ConfigError(
+                "models.script is empty, and the scripted engine says only what it is told",
+                'TERMRAG_MODELS_SCRIPT="Hello." termrag ask "…"',
+            )
+        self._answers, self._calls, self._cached = answers, 0, []
+
+    def stream(self, messages: Sequence[Message], sampling: Sampling) -> Iterator[EngineEvent]:
+        """Yield Prefill, one Piece per token, Done. Of the sampling, max_tokens and stop are honoured."""
+        watch = Stopwatch()
+        self.load()
+        prompt = _prompt(messages)
+        room = self.context_length - len(prompt)
+        if room < 1:
+            raise EngineFailed(
+                f"the prompt has {len(prompt)} tokens, and the context holds {self.context_length}",
+                "termrag config set models.context_tokens 8192",
+            )
+        answer = self._answers[min(self._calls, len(self._answers) - 1)]
+        self._calls += 1
+        cached = min(common_prefix(self._cached, prompt), len(prompt) - 1)
+        self._cached = prompt
+        yield Prefill(cached, len(prompt))
+        yield Prefill(len(prompt), len(prompt))
+        stop, reason, limit = StopFilter(sampling.stop), "stop", min(sampling.max_tokens, room)
+        for count, token in enumerate(_TOKEN.findall(answer)):
+            if count == limit:
+                reason = "length"
+                break
+            watch.token()
+            self._cached.append(token)
+            yield Piece(stop.feed(token))
+            if stop.stopped:
+                break
+        if rest := stop.flush():
+            yield Piece(rest)
+        yield Done(reason, watch.usage(_prompt_length(messages), cached))
+
+    def count_tokens(self, messages: Sequence[Message]) -> int:
+        """Length of the prompt in this engine's own tokens: two marks per message, one to open the answer."""
+        return _prompt_length(messages)
+
+    def close(self) -> None:
+        """Forget the script and where it stood; idempotent."""
+        self._answers, self._calls, self._cached = [], 0, []
+
+
+def _read_script(script: str) -> str:
+    if not script.startswith("@"):
+        return script
+    file = Path(script[1:]).expanduser()
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"models.script names {file}, which cannot be read: {error}", f"ls -l {file}") from error
+
+
+def _prompt(messages: Sequence[Message]) -> list[str]:
+    tokens: list[str] = []
+    for message in messages:
+        tokens += [f"<|{message.role}|>", *_TOKEN.findall(message.content), "<|end|>"]
+    return [*tokens, "<|assistant|>"]
+
+
+def _prompt_length(messages: Sequence[Message]) -> int:
+    return len(_prompt(messages))
