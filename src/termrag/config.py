@@ -138,6 +138,29 @@ def parse_setting(dotted: str, text: str) -> tuple[str, str, Any]:
     return section, key, _from_text(text, _setting_types(section)[key], f"{section}.{key}")
 
 
+def write_setting(file: Path, section: str, key: str, value: Any) -> None:
+    """Set one key in the TOML file, keeping its comments and order. The new file is checked before it takes the old
+    one's place. Raises ConfigError."""
+    import tomlkit
+
+    try:
+        document = tomlkit.parse(file.read_text(encoding="utf-8")) if file.exists() else tomlkit.document()
+    except tomlkit.exceptions.ParseError as error:
+        raise ConfigError(f"{file}: {error}", "termrag config edit") from error
+    if section not in document:
+        document[section] = tomlkit.table()
+    table = document[section]
+    assert isinstance(table, tomlkit.items.Table)
+    table[key] = list(value) if isinstance(value, tuple) else value
+    text = tomlkit.dumps(document)
+    Config().with_values(tomllib.loads(text), str(file))
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    part = file.with_name(f".{file.name}.{os.getpid()}.part")
+    part.write_text(text, encoding="utf-8")
+    part.chmod(0o600)
+    part.replace(file)
+
+
 def _section_names() -> list[str]:
     return [f.name for f in dataclasses.fields(Config)]
 

@@ -1,0 +1,222 @@
+"""One question from search to checked answer, as a generator of events; owns the order of the stages and their timing.
+
+The model is opened only after the gate has let the question pass: a refusal never waits for a model.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from termrag import grounding
+from termrag.engines import Done, Engine, Piece, Prefill
+from termrag.events import Answered, AskEvent, Checked, Notice, Reading, Refused, Retrieved, Searching, Token
+from termrag.prompt import GENERAL, SYSTEM, Prompt, pack
+from termrag.records import Answer, Hit, Message, Passage, Sampling, Sentence, Usage, Verdict
+
+Embed = grounding.Embed
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a search brought: the hits the gate judges and the passages a prompt may hold."""
+
+    hits: tuple[Hit, ...]
+    passages: tuple[Passage, ...]
+    notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A question with all that shapes its answer. `find` is None for a question without documents; `gated` is False
+    where the user handed over the text to answer from."""
+
+    question: str
+    find: Callable[[str], Evidence] | None
+    sampling: Sampling
+    history: tuple[Message, ...] = ()
+    gated: bool = True
+    strictness: float = 1.0
+
+
+OpenEngine = Callable[[], Generator[AskEvent, None, Engine]]
+
+
+class Stages:
+    """A stopwatch with named laps, in milliseconds."""
+
+    def __init__(self) -> None:
+        self.laps: list[tuple[str, float]] = []
+        self._last = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter()
+        self.laps.append((name, round((now - self._last) * 1000, 2)))
+        self._last = now
+
+
+def ask(request: Request, open_engine: OpenEngine, embed: Embed | None) -> Iterator[AskEvent]:
+    """Yield the events of one question, ending with Answered. Closing the generator stops the model's compute.
+
+    Raises ModelMissing or EngineFailed where no answer can be had.
+    """
+    stages = Stages()
+    yield Searching(request.question)
+    evidence = request.find(request.question) if request.find else Evidence((), ())
+    stages.lap("search")
+    for notice in evidence.notices:
+        yield Notice(notice)
+    yield Retrieved(evidence.passages)
+    reason = _refusal(request, evidence)
+    stages.lap("gate")
+    if reason:
+        yield Refused(reason, evidence.passages)
+        yield Answered(_refused(request.question, reason, evidence.passages, stages))
+        return
+    engine = yield from open_engine()
+    stages.lap("model")
+    prompt = _pack(request, evidence, engine)
+    stages.lap("pack")
+    yield from _generate(request, prompt, engine, embed, stages)
+
+
+def _refusal(request: Request, evidence: Evidence) -> str:
+    """Why nothing should be generated, or an empty text."""
+    if request.find is None:
+        return ""
+    if not evidence.passages:
+        return "nothing in the documents resembles the question"
+    if not request.gated:
+        return ""
+    decision = grounding.gate(request.question, evidence.hits, strictness=request.strictness)
+    return "" if decision.passes else decision.reason
+
+
+def _refused(question: str, reason: str, passages: Sequence[Passage], stages: Stages) -> Answer:
+    return Answer(
+        question, Verdict.NOT_FOUND, "", "", passages=tuple(passages), reason=reason, stages_ms=tuple(stages.laps)
+    )
+
+
+def _pack(request: Request, evidence: Evidence, engine: Engine) -> Prompt:
+    return pack(
+        request.question,
+        evidence.passages,
+        history=request.history,
+        limit=engine.context_length - request.sampling.max_tokens,
+        count=engine.count_tokens,
+        system=SYSTEM if request.find else GENERAL,
+    )
+
+
+def _generate(
+    request: Request, prompt: Prompt, engine: Engine, embed: Embed | None, stages: Stages
+) -> Iterator[AskEvent]:
+    writer = _Writer(request.question, prompt.passages, embed, checked=request.find is not None)
+    reason, usage = "stop", Usage()
+    tokens = engine.stream(prompt.messages, request.sampling)
+    for event in tokens:
+        match event:
+            case Prefill(done, total):
+                yield Reading(done, total)
+            case Piece(text):
+                yield from writer.feed(text)
+                if writer.looping:
+                    reason = "loop"
+                    break
+            case Done(reason=why, usage=used):
+                reason, usage = why, used
+    if isinstance(tokens, Generator):
+        tokens.close()
+    stages.lap("generate")
+    yield from writer.finish()
+    stages.lap("check")
+    if reason == "lost":
+        yield Notice("the connection to the model broke; this is what had arrived")
+    yield Answered(_answer(request, prompt, engine, writer.sentences, usage, stages))
+
+
+def _answer(
+    request: Request,
+    prompt: Prompt,
+    engine: Engine,
+    sentences: Sequence[Sentence],
+    usage: Usage,
+    stages: Stages,
+) -> Answer:
+    verdict = grounding.verdict(sentences) if request.find else Verdict.GENERAL
+    return Answer(
+        question=request.question,
+        verdict=verdict,
+        text="".join(sentence.text for sentence in sentences).strip(),
+        cited_text=grounding.cited(sentences).strip(),
+        sentences=tuple(sentences),
+        passages=prompt.passages,
+        reason="the model found no answer in the passages" if verdict is Verdict.NOT_FOUND else "",
+        usage=usage,
+        budget=prompt.budget,
+        model=engine.model,
+        engine=engine.name,
+        stages_ms=tuple(stages.laps),
+    )
+
+
+@dataclass(slots=True)
+class _Writer:
+    """Turns generated pieces into Token and Checked events, so that a sentence's Checked comes right after its last
+    visible character: a face can append the citation there while it streams."""
+
+    question: str
+    passages: tuple[Passage, ...]
+    embed: Embed | None
+    checked: bool
+    sentences: list[Sentence] = field(default_factory=list)
+    _cleaner: grounding.Cleaner = field(init=False)
+    _splitter: grounding.SentenceStream = field(default_factory=grounding.SentenceStream)
+    _open: str = ""  # text of the unfinished sentence
+    _shown: int = 0  # how much of it has been yielded
+    _gap: str = ""  # white space owed before the next token
+
+    def __post_init__(self) -> None:
+        self._cleaner = grounding.Cleaner(self.question)
+
+    @property
+    def looping(self) -> bool:
+        return self._cleaner.looping
+
+    def feed(self, piece: str) -> Iterator[AskEvent]:
+        text = self._cleaner.feed(piece)
+        if text:
+            self._open += text
+            yield from self._close_sentences(self._splitter.feed(text))
+            yield from self._show(len(self._open.rstrip(_MAY_END)))
+
+    def finish(self) -> Iterator[AskEvent]:
+        text = self._cleaner.finish()
+        self._open += text
+        yield from self._close_sentences([*self._splitter.feed(text), *self._splitter.finish()])
+
+    def _close_sentences(self, finished: Sequence[str]) -> Iterator[AskEvent]:
+        for sentence in finished:
+            yield from self._show(len(sentence.rstrip()))
+            self._gap += sentence[len(sentence.rstrip()) :]
+            self._open, self._shown = self._open[len(sentence) :], 0
+            checked = self._check(sentence)
+            self.sentences.append(checked)
+            if self.checked:
+                yield Checked(checked)
+
+    def _show(self, until: int) -> Iterator[AskEvent]:
+        if until > self._shown:
+            yield Token(self._gap + self._open[self._shown : until])
+            self._gap, self._shown = "", until
+
+    def _check(self, sentence: str) -> Sentence:
+        if not self.checked:
+            return grounding.unchecked(sentence)
+        return grounding.check(sentence, self.passages, embed=self.embed)
+
+
+# What may turn out to end a sentence is shown only once the sentence's end is decided.
+_MAY_END = ".!?…。！？\"'»”’)]* \n\t"

@@ -1,0 +1,92 @@
+"""The command line: which commands there are, found without importing them; bare text and piped stdin mean ask."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from difflib import get_close_matches
+
+import click
+
+from termrag import __version__
+
+# name: (module, one line of help). The module is imported when its command runs, not before.
+COMMANDS = {
+    "ask": ("ask", "Ask a question of your documents."),
+    "search": ("search", "Find passages without asking a model."),
+    "add": ("library", "Index files and folders, or text from standard input."),
+    "ls": ("library", "List the indexed documents."),
+    "get": ("library", "Show a document's text: FILE, FILE:LINE or FILE#PAGE."),
+    "rm": ("library", "Take documents out of the index."),
+    "status": ("library", "Show the library, the store, the models and what failed."),
+    "models": ("models", "List, fetch, choose and remove models."),
+    "config": ("config", "Show and change settings."),
+    "doctor": ("doctor", "Look for problems and say what mends them."),
+    "completions": ("completions", "Print the completion script of a shell."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands by name and imports a command only to run it."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"termrag.cli.{COMMANDS[cmd_name][0]}")
+        command = getattr(module, cmd_name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] in COMMANDS:
+            return super().resolve_command(ctx, args)
+        if len(args) == 1 and not any(char.isspace() for char in args[0]) and sys.stdin.isatty():
+            close = get_close_matches(args[0], COMMANDS, n=1)
+            meant = f"Did you mean `termrag {close[0]}`?" if close else f'To ask it: termrag ask "{args[0]}"'
+            raise click.UsageError(f"No such command: {args[0]}. {meant}", ctx)
+        return "ask", self.get_command(ctx, "ask"), args
+
+
+@click.group(
+    cls=LazyGroup,
+    invoke_without_command=True,
+    no_args_is_help=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog='Example: termrag add ~/notes && termrag "When does the last ferry leave?"',
+)
+@click.version_option(__version__, "-V", "--version", message="termrag %(version)s")
+@click.option("--debug", is_flag=True, help="Log to stderr as well as to the log file.")
+@click.option("--library", metavar="FOLDER", help="Use the index in this folder.")
+@click.pass_context
+def cli(ctx: click.Context, debug: bool, library: str | None) -> None:
+    """Private chat over your own documents, in the terminal.
+
+    Text that is no command is a question: termrag "What did we agree on?"
+    """
+    ctx.obj = {"debug": debug, "library": library}
+    if ctx.invoked_subcommand is not None:
+        return
+    if sys.stdin.isatty():
+        click.echo(ctx.get_help())
+        return
+    command = ctx.command
+    assert isinstance(command, click.Group)
+    ask = command.get_command(ctx, "ask")
+    assert ask is not None
+    ctx.invoke(ask)
+
+
+def run() -> None:
+    """Run the command line and leave with its exit code, whatever native threads are still at."""
+    from termrag.cli.output import leave
+
+    leave(cli)

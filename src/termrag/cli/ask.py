@@ -1,0 +1,208 @@
+"""`termrag ask`: draws the events of one question, as a stream of cited text or as JSON."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from typing import Any
+
+import click
+
+from termrag.cli import output
+from termrag.cli.session import filters_of, open_rag, read_stdin
+from termrag.events import Answered, AskEvent, Checked, Loading, Notice, Reading, Refused, Retrieved, Searching, Token
+from termrag.records import Answer, Exit, Sentence, Support
+from termrag.wire import answer as answer_json
+from termrag.wire import citations, event
+
+_EPILOG = """\b
+Examples:
+  termrag ask "When does the last ferry leave?"
+  cat error.log | termrag ask "What failed?"
+  termrag ask "What is the rent?" --in contracts/ --json | jq .verdict
+
+Exit codes: 0 every sentence rests on a passage, 3 not in the documents, 4 some sentences are unsupported,
+5 library or model not ready, 2 wrong usage, 1 anything else, 130 interrupted."""
+
+
+@click.command(epilog=_EPILOG, context_settings={"ignore_unknown_options": False})
+@click.argument("words", nargs=-1)
+@click.option("--in", "within", multiple=True, metavar="GLOB", help="Only documents under this folder or glob.")
+@click.option("--type", "types", multiple=True, metavar="SUFFIX", help="Only files of this type, such as pdf.")
+@click.option("--after", metavar="DATE", help="Only files changed on or after this day, such as 2026-01-31.")
+@click.option("--before", metavar="DATE", help="Only files changed before this day.")
+@click.option("-n", "--passages", type=click.IntRange(1, 50), help="How many passages the model sees.")
+@click.option("-m", "--model", metavar="NAME", help="Chat model for this question.")
+@click.option("--engine", type=click.Choice(["auto", "mlx", "llamacpp", "openai", "scripted"]), help="What runs it.")
+@click.option("--temperature", type=float, help="0 is greedy and repeatable.")
+@click.option("--max-tokens", type=int, help="Longest answer, in tokens.")
+@click.option("--seed", type=int, help="Seed of the sampler.")
+@click.option("--general", is_flag=True, help="Ask the model without your documents.")
+@click.option("--demo", is_flag=True, help="Let the scripted engine answer: no model is loaded.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object at the end.")
+@click.option("--jsonl", is_flag=True, help="One JSON object per event, as it happens.")
+@click.option("-q", "--quiet", is_flag=True, help="Nothing on stderr but errors.")
+@click.option("--no-stream", is_flag=True, help="Print the answer when it is complete.")
+@click.option("--trace", is_flag=True, help="Print the stages of the question in milliseconds, to stderr.")
+@click.pass_context
+def ask(ctx: click.Context, words: tuple[str, ...], **options: Any) -> None:
+    """Ask a question of your documents.
+
+    With text on standard input, that text is what the answer rests on. A lone `-` reads the question itself from
+    standard input.
+    """
+    question, context = _question(ctx, words)
+    rag = open_rag(
+        ctx,
+        models={
+            "chat": options["model"],
+            "engine": "scripted" if options["demo"] else options["engine"],
+        },
+        generation={key: options[key] for key in ("temperature", "max_tokens", "seed")},
+        retrieval={"passages": options["passages"]},
+    )
+    filters = filters_of(options["within"], options["types"], options["after"], options["before"])
+    printer = _printer(options)
+
+    async def work() -> int:
+        mode = "general" if options["general"] else "documents"
+        async with rag:
+            events = rag.ask(question, filters=filters, context=context, mode=mode)
+            async with contextlib.aclosing(events):
+                async for item in events:
+                    printer.show(item)
+        return printer.finish()
+
+    output.run_async(work)
+
+
+def _question(ctx: click.Context, words: tuple[str, ...]) -> tuple[str, str | None]:
+    """The question, and the text of standard input where that is the context."""
+    question = " ".join(words).strip()
+    if question == "-" or (not question and not sys.stdin.isatty()):
+        return _required(ctx, read_stdin().strip()), None
+    if sys.stdin.isatty():
+        return _required(ctx, question), None
+    context = read_stdin()
+    return _required(ctx, question), context if context.strip() else None
+
+
+def _required(ctx: click.Context, question: str) -> str:
+    if not question:
+        raise click.UsageError('No question. Example: termrag ask "When does the last ferry leave?"', ctx)
+    return question
+
+
+def _printer(options: dict[str, Any]) -> _Printer:
+    if options["jsonl"]:
+        return _LinesPrinter(options)
+    if options["as_json"]:
+        return _JsonPrinter(options)
+    return _TextPrinter(options)
+
+
+class _Printer:
+    """Shows what concerns stderr; the children own stdout."""
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        self.quiet = options["quiet"]
+        self.trace = options["trace"]
+        self.answer: Answer | None = None
+
+    def show(self, item: AskEvent) -> None:
+        match item:
+            case Notice(message) if not self.quiet:
+                output.note(f"termrag: {message}")
+            case Searching():
+                output.progress("searching…")
+            case Loading(model):
+                output.progress(f"loading {model}…")
+            case Reading(done, total):
+                output.progress(f"reading the passages… {done}/{total} tokens")
+            case Answered(answer):
+                self.answer = answer
+            case _:
+                pass
+
+    def finish(self) -> int:
+        assert self.answer is not None
+        output.clear_line()
+        if self.trace:
+            for name, milliseconds in self.answer.stages_ms:
+                output.note(f"{name:>10} {milliseconds:10.2f} ms")
+        return int(self.answer.exit_code)
+
+
+class _LinesPrinter(_Printer):
+    def show(self, item: AskEvent) -> None:
+        super().show(item)
+        data = {"type": "answered", "answer": answer_json(item.answer)} if isinstance(item, Answered) else event(item)
+        output.out_json(data, lines=True)
+
+
+class _JsonPrinter(_Printer):
+    def finish(self) -> int:
+        code = super().finish()
+        assert self.answer is not None
+        output.out_json(answer_json(self.answer))
+        return code
+
+
+class _TextPrinter(_Printer):
+    """The answer as text: sentences with support carry the numbers of their passages, the others a `[?]`."""
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        super().__init__(options)
+        self.streams = not options["no_stream"]
+        self._any = False
+
+    def show(self, item: AskEvent) -> None:
+        super().show(item)
+        match item:
+            case Token(text) if self.streams:
+                self._write(output.printable(text))
+            case Checked(sentence) if self.streams:
+                self._write(_mark(sentence))
+            case Refused(reason, _) if not self.quiet:
+                output.note(f"termrag: not in your documents: {reason}")
+            case Retrieved() | _:
+                pass
+
+    def _write(self, text: str) -> None:
+        output.clear_line()
+        if text:
+            self._any = True
+            output.out(text, end="")
+
+    def finish(self) -> int:
+        code = super().finish()
+        assert self.answer is not None
+        if not self.streams and self.answer.cited_text:
+            self._write(output.printable(self.answer.cited_text))
+        if self._any:
+            output.out("")
+        if not self.quiet:
+            self._footer(self.answer)
+        return code
+
+    def _footer(self, answer: Answer) -> None:
+        if code_is(answer, Exit.NOT_FOUND):
+            for passage in answer.passages[:3]:
+                output.note(f"  nearest: {output.one_line(passage.place)}  {output.one_line(passage.path)}")
+            return
+        for citation in citations(answer):
+            output.note(f"[{citation.number}] {output.one_line(citation.place)}  {output.one_line(citation.path)}")
+        missing = [sentence for sentence in answer.sentences if sentence.support is Support.UNSUPPORTED]
+        if missing:
+            output.note(f"termrag: [?] marks {len(missing)} of {len(answer.sentences)} sentences without support")
+
+
+def _mark(sentence: Sentence) -> str:
+    if sentence.support is Support.UNSUPPORTED:
+        return output.styled(" [?]", fg="yellow")
+    numbers = "".join(f"[{citation.number}]" for citation in sentence.citations)
+    return output.styled(f" {numbers}", dim=True) if numbers else ""
+
+
+def code_is(answer: Answer, code: Exit) -> bool:
+    return answer.exit_code is code

@@ -1,0 +1,70 @@
+"""How a command gets its façade: settings from file, environment and flags, the log opened, the host not yet known."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from termrag.config import load_config
+from termrag.paths import default_paths
+
+if TYPE_CHECKING:
+    from termrag.rag import Rag
+    from termrag.records import Filters
+
+
+def open_rag(ctx: click.Context, **sections: dict[str, Any]) -> Rag:
+    """A façade over the user's settings with the command's flags laid over; flags that are None do not count."""
+    from termrag.logs import open_log
+    from termrag.rag import Rag
+
+    options = ctx.find_root().obj or {}
+    paths = default_paths()
+    open_log(paths.log_file, debug=options.get("debug", False))
+    config = load_config(paths.config_file)
+    if options.get("library"):
+        sections["library"] = {"path": options["library"]}
+    given = {
+        section: {key: value for key, value in table.items() if value is not None} for section, table in sections.items()
+    }
+    return Rag(config.with_values(given, "command line"), paths)
+
+
+def filters_of(within: tuple[str, ...], types: tuple[str, ...], after: str | None, before: str | None) -> Filters:
+    """Filters from the flags of search and ask."""
+    from termrag.records import Filters
+
+    return Filters(
+        globs=tuple(_absolute_glob(pattern) for pattern in within),
+        types=tuple(suffix.lstrip(".").lower() for suffix in types),
+        after_ns=_nanoseconds(after, "--after"),
+        before_ns=_nanoseconds(before, "--before"),
+    )
+
+
+def _absolute_glob(pattern: str) -> str:
+    """A folder means all below it; a relative pattern counts from the working directory."""
+    path = os.path.join(os.getcwd(), os.path.expanduser(pattern))
+    path = os.path.normpath(path)
+    return f"{path}/**" if os.path.isdir(path) else path
+
+
+def _nanoseconds(day: str | None, flag: str) -> int | None:
+    if day is None:
+        return None
+    if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", day):
+        raise click.BadParameter(f"{day!r} is not a date like 2026-01-31", param_hint=flag)
+    try:
+        return int(datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp()) * 1_000_000_000
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint=flag) from error
+
+
+def read_stdin() -> str:
+    """All of standard input as text; undecodable bytes are replaced."""
+    return sys.stdin.buffer.read().decode("utf-8", "replace")

@@ -1,0 +1,55 @@
+"""One thread that runs blocking work in order, and the asyncio side that waits for it; knows nothing of the work.
+
+A generator is pulled one item per hop, always on the lane's thread: that gives back-pressure, lets two streams on one
+lane take turns, and runs clean-up on the thread that owns what is cleaned up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import ParamSpec, TypeVar, cast
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_END = object()
+
+
+class Lane:
+    """A named thread. Closing it waits for the work in hand."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
+
+    async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run `work` on the lane and return what it returns or raise what it raises."""
+        return await asyncio.wrap_future(self._pool.submit(work, *args, **kwargs))
+
+    def call(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """The same for a caller on another thread, who waits. Never call it from the lane itself."""
+        return self._pool.submit(work, *args, **kwargs).result()
+
+    async def stream(self, start: Callable[[], Iterator[T]]) -> AsyncIterator[T]:
+        """Start an iterator on the lane and yield its items. Leaving the loop, or cancelling the task, closes it there
+        as soon as the item in hand is done."""
+        iterator = await self.run(start)
+        try:
+            while (item := await self.run(next, iterator, _END)) is not _END:
+                yield cast("T", item)
+        finally:
+            if isinstance(iterator, Generator):
+                await _finish(self.run(iterator.close))
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+async def _finish(work: asyncio.Future[None] | object) -> None:
+    """Wait for clean-up even while being cancelled; a second cancellation stops the waiting, not the clean-up."""
+    task = asyncio.ensure_future(work)  # type: ignore[arg-type]
+    with contextlib.suppress(asyncio.CancelledError):
+        await asyncio.shield(task)

@@ -1,0 +1,45 @@
+"""The rotating log file: timings and errors, never document text or questions."""
+
+from __future__ import annotations
+
+import logging
+import logging.handlers
+import sys
+from pathlib import Path
+
+logger = logging.getLogger("termrag")
+
+_FORMAT = "%(asctime)s %(levelname)s %(process)d %(message)s"
+
+
+def open_log(file: Path, *, debug: bool = False) -> None:
+    """Send the `termrag` logger to `file` (1 MB, three old ones kept), with `debug` also to stderr. Calling again
+    replaces what was opened before. A file that cannot be written is no reason to fail: the log is then dropped."""
+    close_log()
+    logger.setLevel(logging.DEBUG if debug else logging.INFO)
+    logger.propagate = False
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handler: logging.Handler = logging.handlers.RotatingFileHandler(
+            file, maxBytes=1_000_000, backupCount=3, encoding="utf-8", delay=True
+        )
+    except OSError:
+        handler = logging.NullHandler()
+    handler.setFormatter(logging.Formatter(_FORMAT))
+    logger.addHandler(handler)
+    if debug:
+        on_screen = logging.StreamHandler(sys.stderr)
+        on_screen.setFormatter(logging.Formatter("%(relativeCreated)7d ms %(message)s"))
+        logger.addHandler(on_screen)
+
+
+def close_log() -> None:
+    """Close and forget the handlers; idempotent."""
+    for handler in list(logger.handlers):
+        logger.removeHandler(handler)
+        handler.close()
+
+
+def log_answer(verdict: str, engine: str, model: str, stages_ms: object, usage: object) -> None:
+    """One line per question: outcome and timings alone."""
+    logger.info("ask verdict=%s engine=%s model=%s stages_ms=%s usage=%s", verdict, engine, model, stages_ms, usage)
