@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import platform
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -60,13 +60,13 @@ class Engine(Protocol):
     def load(self) -> None:
         """Make ready; idempotent. Raises ModelMissing or EngineFailed."""
 
-    def stream(self, messages: Sequence[Message], sampling: Sampling) -> Iterator[EngineEvent]:
+    def stream(self, messages: Sequence[Message], sampling: Sampling) -> Generator[EngineEvent, None, None]:
         """Yield Prefill (one or more, `done` rising to `total`), Piece ..., Done. Loads the model if need be.
 
-        Reuses the prompt cache where the messages begin like the last call's. Runs one generation at a time: exhaust
-        or close the last stream before asking for the next. Raises EngineFailed, also when the prompt does not fit
-        the context. A stop string ends the text before it; no part of one is ever yielded. `generated_tokens` counts
-        what the model produced, the token that ends the turn included where the engine sees it.
+        Reuses the prompt cache where the messages begin like the last call's. One generation runs at a time: asking
+        for the next closes the last. A stop string ends the text before it; no part of one is ever yielded.
+        `generated_tokens` counts what the model produced, with the token that ends the turn where the engine sees it.
+        Raises EngineFailed, also when the prompt does not fit the context.
         """
 
     def count_tokens(self, messages: Sequence[Message]) -> int:

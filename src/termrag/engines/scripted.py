@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 
 from termrag.engines import Done, EngineEvent, Piece, Prefill
-from termrag.engines.output import StopFilter, Stopwatch, common_prefix
-from termrag.errors import ConfigError, EngineFailed
+from termrag.engines.generation import LatestStream, StopFilter, Stopwatch, common_prefix, too_long
+from termrag.errors import ConfigError
 from termrag.records import Message, Sampling
 
 _TOKEN = re.compile(r"\s*\w{1,8}|\s*[^\w\s]|\s+")
@@ -31,6 +31,7 @@ class ScriptedEngine:
         self._answers: list[str] = []
         self._calls = 0
         self._cached: list[str] = []
+        self._latest = LatestStream()
 
     def load(self) -> None:
         """Read the script; idempotent. Raises ConfigError if there is none."""
@@ -44,24 +45,24 @@ class ScriptedEngine:
             )
         self._answers, self._calls, self._cached = answers, 0, []
 
-    def stream(self, messages: Sequence[Message], sampling: Sampling) -> Iterator[EngineEvent]:
+    def stream(self, messages: Sequence[Message], sampling: Sampling) -> Generator[EngineEvent, None, None]:
         """Yield Prefill, one Piece per token, Done. Of the sampling, max_tokens and stop are honoured."""
+        return self._latest.replace(self._generate(messages, sampling))
+
+    def _generate(self, messages: Sequence[Message], sampling: Sampling) -> Generator[EngineEvent, None, None]:
         watch = Stopwatch()
         self.load()
         prompt = _prompt(messages)
-        room = self.context_length - len(prompt)
-        if room < 1:
-            raise EngineFailed(
-                f"the prompt has {len(prompt)} tokens, and the context holds {self.context_length}",
-                "termrag config set models.context_tokens 8192",
-            )
+        if len(prompt) >= self.context_length:
+            raise too_long(len(prompt), self.context_length)
         answer = self._answers[min(self._calls, len(self._answers) - 1)]
         self._calls += 1
         cached = min(common_prefix(self._cached, prompt), len(prompt) - 1)
-        self._cached = prompt
+        self._cached = list(prompt)
         yield Prefill(cached, len(prompt))
         yield Prefill(len(prompt), len(prompt))
-        stop, reason, limit = StopFilter(sampling.stop), "stop", min(sampling.max_tokens, room)
+        stop, reason = StopFilter(sampling.stop), "stop"
+        limit = min(sampling.max_tokens, self.context_length - len(prompt))
         for count, token in enumerate(_TOKEN.findall(answer)):
             if count == limit:
                 reason = "length"
@@ -73,14 +74,15 @@ class ScriptedEngine:
                 break
         if rest := stop.flush():
             yield Piece(rest)
-        yield Done(reason, watch.usage(_prompt_length(messages), cached))
+        yield Done(reason, watch.usage(len(prompt), cached))
 
     def count_tokens(self, messages: Sequence[Message]) -> int:
         """Length of the prompt in this engine's own tokens: two marks per message, one to open the answer."""
-        return _prompt_length(messages)
+        return len(_prompt(messages))
 
     def close(self) -> None:
         """Forget the script and where it stood; idempotent."""
+        self._latest.close()
         self._answers, self._calls, self._cached = [], 0, []
 
 
@@ -99,7 +101,3 @@ def _prompt(messages: Sequence[Message]) -> list[str]:
     for message in messages:
         tokens += [f"<|{message.role}|>", *_TOKEN.findall(message.content), "<|end|>"]
     return [*tokens, "<|assistant|>"]
-
-
-def _prompt_length(messages: Sequence[Message]) -> int:
-    return len(_prompt(messages))

@@ -1,11 +1,24 @@
-"""What every engine does with the text it generates: hold back stop strings, count and time; knows no model."""
+"""What all engines share about one generation: fixed template values, stop strings, counts, times; knows no model."""
 
 from __future__ import annotations
 
+import contextlib
+import gc
+import sys
 import time
-from collections.abc import Iterable, Sequence
+import weakref
+from collections.abc import Generator, Iterable, Sequence
+from types import MappingProxyType
 
+from termrag.engines import EngineEvent
+from termrag.errors import EngineFailed
 from termrag.records import Usage
+
+# A chat template may ask for today's date (Llama 3.2 does). A fixed one keeps the prompt cache valid overnight; this is
+# that template's own default. Models that can think aloud are asked not to: the passages are the reasoning.
+TEMPLATE_VALUES = MappingProxyType({"date_string": "26 Jul 2024", "enable_thinking": False})
+
+REPETITION_WINDOW = 64  # tokens that the repetition penalty looks back on
 
 
 class StopFilter:
@@ -84,3 +97,41 @@ def common_prefix(left: Sequence[object], right: Sequence[object]) -> int:
             break
         length += 1
     return length
+
+
+def too_long(prompt_tokens: int, context_length: int) -> EngineFailed:
+    """The error for a prompt that leaves no room for even one token."""
+    return EngineFailed(
+        f"the prompt has {prompt_tokens} tokens, and the context holds {context_length}",
+        f"termrag config set models.context_tokens {2 * context_length}",
+    )
+
+
+class LatestStream:
+    """Remembers the last stream of an engine, weakly, so that the next one can end it: an engine has one cache."""
+
+    def __init__(self) -> None:
+        self._last: weakref.ref[Generator[EngineEvent, None, None]] | None = None
+
+    def replace(self, stream: Generator[EngineEvent, None, None]) -> Generator[EngineEvent, None, None]:
+        """Close the last stream, if it still runs, and remember this one."""
+        self.close()
+        self._last = weakref.ref(stream)
+        return stream
+
+    def close(self) -> None:
+        """Close the last stream; idempotent."""
+        last = self._last() if self._last else None
+        self._last = None
+        if last is not None:
+            last.close()
+
+
+def return_memory() -> None:
+    """Collect what is unreachable and, on Linux, give freed pages back: glibc keeps them otherwise."""
+    gc.collect()
+    if sys.platform == "linux":
+        import ctypes
+
+        with contextlib.suppress(OSError, AttributeError):  # another libc than glibc
+            ctypes.CDLL(None).malloc_trim(0)

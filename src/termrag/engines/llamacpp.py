@@ -1,0 +1,267 @@
+"""llama.cpp inside this process, through the xllamacpp wheel; opens no TCP port.
+
+The wheel's Server object always listens somewhere; here on a Unix socket in a folder of mode 0700, behind a random key.
+Generation goes through direct calls; the socket serves the two routes that have no Python method (template, tokens).
+"""
+
+from __future__ import annotations
+
+import atexit
+import http.client
+import json
+import os
+import secrets
+import shutil
+import socket
+import tempfile
+import threading
+from collections.abc import Generator, Sequence
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+from termrag.engines import Done, EngineEvent, Piece, Prefill
+from termrag.engines.generation import (
+    REPETITION_WINDOW,
+    TEMPLATE_VALUES,
+    LatestStream,
+    Stopwatch,
+    return_memory,
+    too_long,
+)
+from termrag.engines.gguf_header import read_header
+from termrag.errors import EngineFailed
+from termrag.records import Message, Sampling
+
+_BATCH_TOKENS = 256  # cancelling waits for about one batch of the prompt
+_CACHE_MIB = 256  # prompts of other conversations kept in memory; llama.cpp's own default is 8192
+_LONGEST_SOCKET_PATH = 100  # sun_path holds 104 bytes on macOS, 108 on Linux
+
+
+class LlamaCppEngine:
+    """One GGUF model. `threads` 0 uses every core this process may run on."""
+
+    name = "llamacpp"
+
+    def __init__(self, path: Path, *, model: str, context_tokens: int, threads: int = 0) -> None:
+        self.model = model
+        self.context_length = context_tokens
+        self._path = path
+        self._wanted_context = context_tokens
+        self._threads = threads or _usable_cores()
+        self._server: Any = None
+        self._socket: Path | None = None
+        self._key = ""
+        self._latest = LatestStream()
+        self._run: _Run | None = None
+
+    def load(self) -> None:
+        """Make ready; idempotent. Raises ModelMissing, or EngineFailed for a damaged or unsupported file."""
+        if self._server is not None:
+            return
+        trained = read_header(self._path).context_length
+        self.context_length = min(self._wanted_context, trained or self._wanted_context)
+        xllamacpp = _import_xllamacpp()
+        self._socket, self._key = _private_folder() / "l.sock", secrets.token_hex(16)
+        try:
+            self._server = xllamacpp.Server(self._parameters(xllamacpp))
+        except RuntimeError as error:
+            self.close()
+            raise EngineFailed(
+                f"llama.cpp could not load {self._path}: {error}", "termrag models use smollm2-135m"
+            ) from error
+        atexit.register(self._leave)
+        self.context_length = int(self._request("GET", "/props")["default_generation_settings"]["n_ctx"])
+
+    def stream(self, messages: Sequence[Message], sampling: Sampling) -> Generator[EngineEvent, None, None]:
+        """As the contract says. Closing stops within one token, or about one batch of 256 prompt tokens."""
+        return self._latest.replace(self._generate(messages, sampling))
+
+    def _generate(self, messages: Sequence[Message], sampling: Sampling) -> Generator[EngineEvent, None, None]:
+        watch = Stopwatch()
+        self.load()
+        run = self._run = _Run(self._server, _body(messages, sampling), watch)
+        try:
+            while True:
+                event = run.events.get()
+                if isinstance(event, EngineFailed):
+                    raise event
+                yield event
+                if isinstance(event, Done):
+                    return
+        finally:
+            run.stop()
+
+    def count_tokens(self, messages: Sequence[Message]) -> int:
+        """Exact length of the prompt, by the template and the tokenizer in the model's file."""
+        self.load()
+        body = {"messages": _plain(messages), "chat_template_kwargs": dict(TEMPLATE_VALUES)}
+        prompt = self._request("POST", "/apply-template", body)["prompt"]
+        tokens = self._request("POST", "/tokenize", {"content": prompt, "add_special": True, "parse_special": True})
+        return len(tokens["tokens"])
+
+    def close(self) -> None:
+        """Stop what runs, free the model; idempotent."""
+        self._latest.close()
+        self._leave()
+        atexit.unregister(self._leave)
+        if self._server is not None:
+            self._server = None
+            return_memory()
+
+    def _leave(self) -> None:
+        """Stop the native thread: one that calls back into a dying interpreter aborts the process."""
+        if self._run is not None:
+            self._run.stop()
+        if self._socket is not None:
+            shutil.rmtree(self._socket.parent, ignore_errors=True)
+        self._run = self._socket = None
+
+    def _parameters(self, xllamacpp: Any) -> Any:
+        params = xllamacpp.CommonParams()
+        params.model.path = str(self._path)
+        params.n_ctx, params.n_parallel = self.context_length, 1
+        params.cpuparams.n_threads = params.cpuparams_batch.n_threads = self._threads
+        params.n_batch = params.n_ubatch = _BATCH_TOKENS
+        params.cache_ram_mib = _CACHE_MIB
+        params.warmup = False
+        params.verbosity = -1  # llama.cpp writes to stderr, which may be a full-screen terminal
+        params.hostnames, params.api_keys = [str(self._socket)], [self._key]
+        params.ui = params.endpoint_slots = False
+        params.cors_origins = ""
+        params.n_threads_http = 2
+        return params
+
+    def _request(self, method: str, route: str, body: object = None) -> Any:
+        connection = http.client.HTTPConnection("localhost", timeout=60)
+        connection.sock = socket.socket(socket.AF_UNIX)
+        try:
+            connection.sock.connect(str(self._socket))
+            headers = {"Authorization": f"Bearer {self._key}", "Content-Type": "application/json"}
+            connection.request(method, route, None if body is None else json.dumps(body), headers)
+            response = connection.getresponse()
+            answer = json.loads(response.read())
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise EngineFailed(f"llama.cpp did not answer {route}: {error}") from error
+        finally:
+            connection.close()
+        if response.status != http.HTTPStatus.OK:
+            raise _failure(answer.get("error", {}))
+        return answer
+
+
+class _Run:
+    """One generation on its own thread: the native call blocks, so its callback fills a queue that the caller drains.
+
+    The queue needs no bound of its own: llama.cpp decodes ahead of the callback anyway, to max_tokens at most.
+    """
+
+    def __init__(self, server: Any, body: dict[str, Any], watch: Stopwatch) -> None:
+        self.events: SimpleQueue[EngineEvent | EngineFailed] = SimpleQueue()
+        self._watch = watch
+        self._stopped = threading.Event()
+        self._reason = ""
+        self._ended = False
+        # A daemon: interpreters join other threads before atexit, where nobody has told this one to stop yet.
+        self._thread = threading.Thread(target=self._call, args=(server, body), name="llamacpp", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Make the next callback end the generation, and wait for it."""
+        self._stopped.set()
+        self._thread.join()
+
+    def _call(self, server: Any, body: dict[str, Any]) -> None:
+        try:
+            server.handle_chat_completions(body, self._take)
+        except (RuntimeError, ValueError) as error:
+            self._end(EngineFailed(f"llama.cpp failed: {error}"))
+        self._end(EngineFailed("llama.cpp stopped before its answer was complete"))
+
+    def _end(self, event: Done | EngineFailed) -> None:
+        if not self._ended:
+            self._ended = True
+            self.events.put(event)
+
+    def _take(self, chunk: dict[str, Any]) -> bool:
+        """Callback of llama.cpp for every chunk; True stops it. An exception here would vanish in native code."""
+        try:
+            self._read(chunk)
+        except (LookupError, TypeError, AttributeError) as error:
+            self._end(EngineFailed(f"llama.cpp sent something unexpected: {error!r}"))
+            return True
+        return self._stopped.is_set()
+
+    def _read(self, chunk: dict[str, Any]) -> None:
+        if "error" in chunk:
+            self._end(_failure(chunk["error"]))
+            return
+        if progress := chunk.get("prompt_progress"):
+            self.events.put(Prefill(max(progress["processed"], progress["cache"]), progress["total"]))
+        for choice in chunk.get("choices", ()):
+            if text := choice["delta"].get("content"):
+                self._watch.token()
+                self.events.put(Piece(text))
+            self._reason = choice.get("finish_reason") or self._reason
+        if usage := chunk.get("usage"):
+            self._watch.generated = usage["completion_tokens"]
+            cached = usage["prompt_tokens_details"]["cached_tokens"]
+            self._end(Done(self._reason or "stop", self._watch.usage(usage["prompt_tokens"], cached)))
+
+
+def _body(messages: Sequence[Message], sampling: Sampling) -> dict[str, Any]:
+    """The request, as llama-server spells it. Its own stop strings hold back as ours do, and count exactly."""
+    return {
+        "messages": _plain(messages),
+        "chat_template_kwargs": dict(TEMPLATE_VALUES),
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "return_progress": True,
+        "cache_prompt": True,
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "top_k": sampling.top_k,
+        "min_p": sampling.min_p,
+        "repeat_penalty": sampling.repetition_penalty,
+        "repeat_last_n": REPETITION_WINDOW,
+        "seed": -1 if sampling.seed is None else sampling.seed,
+        "max_tokens": sampling.max_tokens,
+        "stop": [stop for stop in sampling.stop if stop],
+    }
+
+
+def _plain(messages: Sequence[Message]) -> list[dict[str, str]]:
+    return [{"role": message.role, "content": message.content} for message in messages]
+
+
+def _failure(error: dict[str, Any]) -> EngineFailed:
+    if error.get("type") == "exceed_context_size_error":
+        return too_long(error["n_prompt_tokens"], error["n_ctx"])
+    return EngineFailed(f"llama.cpp refused: {error.get('message', error)}")
+
+
+def _import_xllamacpp() -> Any:
+    # Without it, OpenMP threads that wait spin so long that one other busy process slows decoding tenfold. Only libgomp
+    # reads it, once, when it is loaded: so before the import.
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    try:
+        import xllamacpp
+    except ImportError as error:
+        hint = "apt-get install libgomp1" if "libgomp" in str(error) else "pip install 'termrag[llamacpp]'"
+        raise EngineFailed(f"llama.cpp cannot be imported: {error}", hint) from error
+    return xllamacpp
+
+
+def _private_folder() -> Path:
+    """A new folder that only this user may enter, with a name short enough for a socket in it."""
+    folder = Path(tempfile.mkdtemp(prefix="termrag-"))
+    if len(os.fsencode(folder)) > _LONGEST_SOCKET_PATH - len("/l.sock"):
+        folder.rmdir()
+        folder = Path(tempfile.mkdtemp(prefix="termrag-", dir="/tmp"))
+    return folder
+
+
+def _usable_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
