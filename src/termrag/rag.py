@@ -1,0 +1,217 @@
+"""The façade: the one asynchronous door that every face uses. Parts load on first use and are closed at the end.
+
+    async with Rag(config) as rag:
+        async for event in rag.ask("When does the last ferry leave?"): ...
+
+Models and searches run on one lane, reading and writing of documents on another; leaving a stream stops its compute.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Self
+
+from termrag.config import Config, load_config, write_setting
+from termrag.errors import NotFound
+from termrag.events import Answered, AskEvent, IngestEvent, PullEvent
+from termrag.lane import Lane
+from termrag.parts import Parts
+from termrag.paths import Paths, default_paths
+from termrag.records import (
+    Document,
+    Filters,
+    Hit,
+    IndexedChunk,
+    Message,
+    ModelInfo,
+    Sampling,
+    Status,
+)
+
+if TYPE_CHECKING:
+    from termrag.answer import Evidence
+    from termrag.doctor import Finding
+
+SearchMode = Literal["hybrid", "vector", "text"]
+AskMode = Literal["documents", "general"]
+
+
+class Rag:
+    """One library with its models. Safe for one event loop; several processes may open the same library at once."""
+
+    def __init__(
+        self, config: Config | None = None, paths: Paths | None = None, environ: Mapping[str, str] | None = None
+    ) -> None:
+        self.paths = paths or default_paths()
+        self.config = config or load_config(self.paths.config_file)
+        self._models = Lane("models")
+        self._disk = Lane("disk")
+        self._parts = Parts(self.config, self.paths, os.environ if environ is None else environ)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._models.run(self._parts.close_models)
+        await self._disk.run(self._parts.close)
+        self._models.close()
+        self._disk.close()
+
+    # --- asking --------------------------------------------------------------------------------------------------
+
+    async def ask(
+        self,
+        question: str,
+        *,
+        filters: Filters | None = None,
+        sampling: Sampling | None = None,
+        context: str | None = None,
+        context_name: str = "stdin",
+        history: Sequence[Message] = (),
+        mode: AskMode = "documents",
+    ) -> AsyncIterator[AskEvent]:
+        """Answer a question, ending with Answered.
+
+        With `context` the answer rests on that text instead of the library; mode "general" asks the model alone.
+        Raises ModelMissing, EngineFailed, LibraryMismatch or StoreUnavailable.
+        """
+        from termrag import answer
+
+        request = answer.Request(
+            question=question,
+            find=self._finder(filters or Filters(), context, context_name, mode),
+            sampling=sampling or self._sampling(),
+            history=tuple(history),
+            gated=context is None,
+            strictness=self.config.retrieval.gate,
+        )
+
+        def start() -> Iterator[AskEvent]:
+            return answer.ask(request, self._parts.open_chat, self._parts.embed)
+
+        async for event in self._models.stream(start):
+            if isinstance(event, Answered):
+                _log(event)
+            yield event
+
+    def _finder(
+        self, filters: Filters, context: str | None, context_name: str, mode: AskMode
+    ) -> Callable[[str], Evidence] | None:
+        if mode == "general":
+            return None
+        if context is not None:
+            return lambda question: self._parts.evidence_in(context_name, context, question)
+        return lambda question: self._parts.evidence(question, filters)
+
+    def _sampling(self) -> Sampling:
+        settings = self.config.generation
+        return Sampling(
+            temperature=settings.temperature,
+            top_p=settings.top_p,
+            top_k=settings.top_k,
+            min_p=settings.min_p,
+            repetition_penalty=settings.repetition_penalty,
+            seed=None if settings.seed < 0 else settings.seed,
+            max_tokens=settings.max_tokens,
+        )
+
+    async def search(
+        self, query: str, *, limit: int = 8, filters: Filters | None = None, mode: SearchMode = "hybrid"
+    ) -> list[Hit]:
+        """The best chunks for a query, best first. The query may carry filters such as `type:pdf`."""
+        return await self._models.run(self._parts.search, query, limit, filters or Filters(), mode)
+
+    # --- documents -----------------------------------------------------------------------------------------------
+
+    async def ingest(
+        self, paths: Sequence[str | Path], *, force: bool = False, rebuild: bool = False
+    ) -> AsyncIterator[IngestEvent]:
+        """Make the library equal to the given files and folders, ending with Finished. One bad file is a Failed
+        event. `rebuild` empties the index first. Leaving the stream keeps what is finished."""
+
+        def start() -> Iterator[IngestEvent]:
+            return self._parts.ingest([Path(path) for path in paths], self._embed_from_disk, force=force, rebuild=rebuild)
+
+        async for event in self._disk.stream(start):
+            yield event
+
+    async def ingest_text(self, name: str, text: str) -> AsyncIterator[IngestEvent]:
+        """Index a text that is no file, under a name; the same name again replaces it."""
+        async for event in self._disk.stream(lambda: self._parts.ingest_text(name, text, self._embed_from_disk)):
+            yield event
+
+    async def remove(self, references: Sequence[str]) -> AsyncIterator[IngestEvent]:
+        """Take documents out: paths, folders, globs or ids. Raises NotFound for one that names nothing."""
+        async for event in self._disk.stream(lambda: self._parts.remove(references)):
+            yield event
+
+    async def documents(self, patterns: Sequence[str] = ()) -> list[Document]:
+        """The documents, by path; only those at or under the given paths or globs, if any are given."""
+        return await self._disk.run(self._parts.documents, patterns)
+
+    async def document(self, reference: str) -> Document:
+        """One document by id, prefix of an id, path or unique part of a path. Raises NotFound."""
+        return await self._disk.run(self._parts.document, reference)
+
+    async def chunks(self, document_id: str) -> list[IndexedChunk]:
+        """A document's chunks in order."""
+        return await self._disk.run(lambda: self._parts.store().chunks(document_id))
+
+    def _embed_from_disk(self, texts: Sequence[str]):  # type: ignore[no-untyped-def]  # noqa: ANN202
+        return self._models.call(self._parts.embed, texts)
+
+    # --- models --------------------------------------------------------------------------------------------------
+
+    async def models(self) -> list[ModelInfo]:
+        """The catalogue, with what is here and what is in use."""
+        return await self._disk.run(self._parts.models)
+
+    async def model(self, name: str) -> ModelInfo:
+        """One model. Raises NotFound."""
+        return await self._disk.run(self._parts.model, name)
+
+    async def starter_models(self) -> list[str]:
+        """The names of the models that need no model hub: enough to begin with."""
+        return [self.config.models.starter, self.config.models.embedding]
+
+    async def pull(self, name: str, *, engine: str | None = None) -> AsyncIterator[PullEvent]:
+        """Fetch, verify and place a model. Raises NotFound or ModelMissing."""
+        async for event in self._disk.stream(lambda: self._parts.pull(name, engine)):
+            yield event
+
+    async def remove_model(self, name: str) -> int:
+        """Delete a model's files and return the bytes freed."""
+        return await self._disk.run(self._parts.remove_model, name)
+
+    async def use(self, name: str) -> str:
+        """Make a model the chosen one in the configuration file, and say what was written."""
+        info = await self.model(name)
+        key = "embedding" if info.role == "embedding" else "chat"
+        await self._disk.run(write_setting, self.paths.config_file, "models", key, name)
+        missing = "" if info.is_here else f"; fetch it with: termrag models pull {name}"
+        return f"models.{key} = {name}{missing}"
+
+    # --- the whole -----------------------------------------------------------------------------------------------
+
+    async def status(self) -> Status:
+        """What there is. Loads neither model nor store."""
+        return await self._disk.run(self._parts.status)
+
+    async def examine(self) -> list[Finding]:
+        """What may be wrong, each with what mends it."""
+        from termrag.doctor import examine
+
+        return await self._disk.run(examine, self._parts)
+
+    async def optimize(self) -> bool:
+        """Compact and index the store now; True if anything was done."""
+        return await self._disk.run(self._parts.optimize)
+
+
+def _log(event: Answered) -> None:
+    from termrag.logs import log_answer
+
+    answer = event.answer
+    log_answer(answer.verdict, answer.engine, answer.model, dict(answer.stages_ms), answer.usage)

@@ -1,0 +1,104 @@
+"""A lane runs work in order on one thread and closes what is left early, there."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from termrag.lane import Lane
+
+
+@pytest.fixture
+def lane():
+    made = Lane("test")
+    yield made
+    made.close()
+
+
+class Counter:
+    """A generator that notes which thread pulled and which closed it."""
+
+    def __init__(self) -> None:
+        self.threads: set[str] = set()
+        self.closed_on = ""
+        self.pulled = 0
+
+    def items(self) -> Iterator[int]:
+        try:
+            for number in range(1000):
+                self.threads.add(threading.current_thread().name)
+                self.pulled += 1
+                yield number
+        finally:
+            self.closed_on = threading.current_thread().name
+
+
+async def test_a_stream_yields_everything_in_order(lane):
+    assert [item async for item in lane.stream(lambda: iter(range(50)))] == list(range(50))
+
+
+async def test_a_stream_is_pulled_and_closed_on_the_lanes_thread(lane):
+    counter = Counter()
+    async with contextlib.aclosing(lane.stream(counter.items)) as stream:
+        async for item in stream:
+            if item == 3:
+                break
+    assert counter.threads == {"test_0"}
+    assert counter.closed_on == "test_0"
+    assert counter.pulled == 4
+
+
+async def test_nothing_is_pulled_ahead_of_its_reader(lane):
+    counter = Counter()
+    async with contextlib.aclosing(lane.stream(counter.items)) as stream:
+        await anext(stream)
+        await asyncio.sleep(0.05)
+        assert counter.pulled == 1
+
+
+async def test_cancelling_the_reader_closes_the_stream(lane):
+    counter = Counter()
+    started = asyncio.Event()
+
+    async def read() -> None:
+        async for _ in lane.stream(counter.items):
+            started.set()
+            await asyncio.sleep(3600)
+
+    task = asyncio.create_task(read())
+    await started.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await lane.run(lambda: None)
+    assert counter.closed_on == "test_0"
+
+
+async def test_two_streams_on_one_lane_take_turns(lane):
+    order: list[str] = []
+
+    async def read(name: str) -> None:
+        async for _ in lane.stream(lambda: iter(range(20))):
+            order.append(name)
+
+    await asyncio.gather(read("a"), read("b"))
+    assert order.index("b") < 5
+    assert len(order) == 40
+
+
+async def test_an_error_in_the_work_reaches_the_caller(lane):
+    with pytest.raises(ZeroDivisionError):
+        await lane.run(lambda: 1 // 0)
+
+
+async def test_another_thread_may_wait_for_the_lane(lane):
+    other = Lane("other")
+    try:
+        name = await other.run(lane.call, lambda: threading.current_thread().name)
+    finally:
+        other.close()
+    assert name == "test_0"
