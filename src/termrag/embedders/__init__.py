@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
+
+from termrag.errors import NotFound
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from termrag.config import ModelSettings, OpenAISettings
+    from termrag.models import Shelf
 
 
 class Embedder(Protocol):
@@ -34,3 +39,24 @@ class Embedder(Protocol):
 
     def close(self) -> None:
         """Free the model; idempotent."""
+
+
+def open_embedder(
+    models: ModelSettings, openai: OpenAISettings, shelf: Shelf, environ: Mapping[str, str]
+) -> Embedder:
+    """The embedder that the settings name, not loaded. Raises NotFound for an unknown name, ConfigError for an
+    endpoint without a URL. TERMRAG_OPENAI_API_KEY of `environ` is the endpoint's key."""
+    name = models.embedding
+    model = shelf.known(name)
+    if model.role != "embedding":
+        raise NotFound(f"{name} is a {model.role} model and makes no vectors", "termrag models list")
+    from termrag.embedders.onnx import OnnxEmbedder
+
+    return OnnxEmbedder(
+        name,
+        fingerprint=model.fingerprint,
+        dimension=model.dimension,
+        max_tokens=model.max_tokens,
+        locate=lambda: shelf.locate(name, "onnx"),
+        threads=models.threads,
+    )
