@@ -1,0 +1,135 @@
+"""Office and web formats to Markdown with markitdown's converters, and what they leave behind cleaned away.
+
+Runs in the converter's child only. markitdown's own dispatcher is not used: it guesses types with a model and fetches
+addresses; each converter is called directly on bytes in memory.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from typing import Any
+
+from termrag.errors import UnreadableFile
+from termrag.readers.plain import clean, decode, first_heading, plain_heading
+from termrag.records import Content, PageMark
+
+_DATA_IMAGE = re.compile(r"!\[([^\]]*)\]\(\s*data:[^)]*\)")
+_DATA_URI = re.compile(r"data:[\w/+.-]+;base64[,.]*[A-Za-z0-9+/=\s]{0,}")
+_PICTURE = re.compile(r"!\[\s*\]\([^)]*\)")
+_SLIDE = re.compile(r"^<!-- Slide number: (\d+) -->[ \t]*\n?", re.MULTILINE)
+_CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_:.-]+)", re.IGNORECASE)
+_BLANK_LINES = re.compile(r"\n[ \t]*(?:\n[ \t]*){2,}")
+
+
+def read_docx(data: bytes) -> Content:
+    from markitdown.converters import DocxConverter
+
+    fields = _core_properties(data)
+    return _content(DocxConverter(), data, "wordprocessingml.document", fields)
+
+
+def read_pptx(data: bytes) -> Content:
+    """Slides are pages: a citation can name the slide."""
+    from markitdown.converters import PptxConverter
+
+    content = _content(PptxConverter(), data, "presentationml.presentation", _core_properties(data))
+    parts: list[str] = []
+    marks: list[PageMark] = []
+    length = 0
+    pieces = _SLIDE.split(content.text)  # text before the first slide, then number and text of each
+    for number, text in zip(pieces[1::2], pieces[2::2], strict=True):
+        if not text.strip():
+            continue
+        marks.append(PageMark(length, int(number)))
+        parts.append(text.strip() + "\n\n")
+        length += len(parts[-1])
+    if not parts:
+        raise UnreadableFile("has no text on its slides", "Add a PDF with a text layer made from it.")
+    return _replace(content, text="".join(parts), pages=tuple(marks))
+
+
+def read_html(data: bytes) -> Content:
+    from markitdown.converters import HtmlConverter
+
+    text = decode(data, _declared_charset(data))
+    return _content(HtmlConverter(), text.encode("utf-8", "replace"), "", {}, media_type="text/html")
+
+
+def read_epub(data: bytes) -> Content:
+    from markitdown.converters import EpubConverter
+
+    content = _content(EpubConverter(), data, "", {}, media_type="application/epub+zip")
+    author = re.search(r"^\*\*Authors:\*\* (.+)$", content.text[:2000], re.MULTILINE)
+    date = re.search(r"^\*\*Date:\*\* (\S+)", content.text[:2000], re.MULTILINE)
+    return _replace(content, author=author.group(1) if author else "", created=date.group(1)[:10] if date else "")
+
+
+def read_msg(data: bytes) -> Content:
+    from markitdown.converters import OutlookMsgConverter
+
+    return _content(OutlookMsgConverter(), data, "", {}, media_type="application/vnd.ms-outlook")
+
+
+def read_ipynb(data: bytes) -> Content:
+    from markitdown.converters import IpynbConverter
+
+    return _content(IpynbConverter(), data, "", {}, media_type="application/x-ipynb+json")
+
+
+def tidy_markdown(text: str) -> str:
+    """Markdown without embedded images, empty pictures, control characters and stretches of blank lines."""
+    text = _DATA_IMAGE.sub(r"\1", text)
+    text = _DATA_URI.sub("", text)
+    text = _PICTURE.sub("", text)
+    text = "\n".join(line.rstrip() for line in clean(text).replace("\xa0", " ").split("\n"))
+    return _BLANK_LINES.sub("\n\n", text).strip("\n")
+
+
+def _content(
+    converter: Any, data: bytes, office_type: str, fields: dict[str, str], *, media_type: str = ""
+) -> Content:
+    from markitdown import StreamInfo
+
+    result = converter.convert(io.BytesIO(data), StreamInfo(charset="utf-8"))
+    text = tidy_markdown(result.markdown)
+    if not text:
+        raise UnreadableFile("has no text", "Open it in its own program and look whether it is empty.")
+    return Content(
+        text=text + "\n",
+        kind="markdown",
+        media_type=media_type or "application/vnd.openxmlformats-officedocument." + office_type,
+        syntax="markdown",
+        title=fields.get("title") or plain_heading(clean(result.title or "")) or first_heading(text),
+        author=fields.get("creator", ""),
+        created=fields.get("created", "")[:10],
+    )
+
+
+def _core_properties(data: bytes) -> dict[str, str]:
+    """Title, creator and creation date of an office file; empty where there are none."""
+    import zipfile
+
+    from defusedxml import ElementTree
+
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        if "docProps/core.xml" not in archive.namelist():
+            return {}
+        try:
+            root = ElementTree.fromstring(archive.read("docProps/core.xml"))
+        except ElementTree.ParseError:
+            return {}
+    texts = ((element.tag.rpartition("}")[2], element.text or "") for element in root)
+    return {name: " ".join(clean(text).split())[:500] for name, text in texts if name in ("title", "creator", "created")}
+
+
+def _declared_charset(data: bytes) -> str:
+    found = _CHARSET.search(data[:4096])
+    name = found.group(1).decode("ascii") if found else ""
+    return {"gb2312": "gb18030", "iso-8859-1": "cp1252", "shift_jis": "cp932"}.get(name.lower(), name)
+
+
+def _replace(content: Content, **changes: Any) -> Content:
+    import dataclasses
+
+    return dataclasses.replace(content, **changes)

@@ -1,0 +1,139 @@
+"""PDF to text, page by page, with PDFium. Runs in the converter's child only."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import TYPE_CHECKING, Any
+
+from termrag.errors import UnreadableFile
+from termrag.readers.plain import clean
+from termrag.records import Content, PageMark
+
+if TYPE_CHECKING:
+    import pypdfium2
+
+_ERROR_PASSWORD = 4  # FPDF_ERR_PASSWORD
+# PDFium marks a hyphen at a line's end with U+0002 (older builds with U+FFFE).
+_HYPHEN = re.compile(r"(\w)(?:[\x02\ufffe\u00ad]|-)[ \t]*\n[ \t]*([^\W\d_A-Z]\w*[^\w\s]*)[ \t]*\n?")
+_MARKED_HYPHEN = re.compile(r"[\x02\ufffe]")
+# Forms that only print: ligatures, Arabic presentation forms, CJK radicals and compatibility ideographs, letters of
+# mathematics, full-width letters. Superscripts and full-width punctuation mean something and stay.
+_PRESENTATION = re.compile(
+    "[\ufb00-\ufb4f\ufb50-\ufdff\ufe70-\ufefc\u2e80-\u2fdf\uf900-\ufaff\uff10-\uff19\uff21-\uff3a\uff41-\uff5a"
+    "\uff65-\uff9f\U0001d400-\U0001d7ff]+"
+)
+_SANE_TITLE = re.compile(r"[^\W\d_]{2}")
+_FILE_LIKE = re.compile(r"^untitled|^microsoft|\.(docx?|pdf|indd|qxd|tex|dvi|xlsx?|pptx?|ps|fm|ai|rtf)$", re.IGNORECASE)
+_PAGE_LIST_LIMIT = 8
+
+
+def read_pdf(data: bytes) -> Content:
+    """Text of every page with a mark where it begins; pages without a text layer are named in `warnings`."""
+    document = _opened(data)
+    parts: list[str] = []
+    marks: list[PageMark] = []
+    silent: list[int] = []
+    length = 0
+    for index in range(len(document)):
+        text = _page_text(document, index)
+        if not text:
+            silent.append(index + 1)
+            continue
+        marks.append(PageMark(length, index + 1, _label(document, index)))
+        parts.append(text + "\n\n")
+        length += len(parts[-1])
+    if not parts:
+        raise UnreadableFile(
+            "has no text layer: its pages are images", "Run it through text recognition (ocrmypdf) and add the result."
+        )
+    fields = _metadata(document)
+    return Content(
+        text="".join(parts).rstrip() + "\n",
+        kind="text",
+        media_type="application/pdf",
+        pages=tuple(marks),
+        title=fields["Title"] if _is_title(fields["Title"]) else "",
+        author=fields["Author"],
+        created=_date(fields["CreationDate"]),
+        tags=tuple(tag for part in re.split(r"[,;]", fields["Keywords"])[:20] if (tag := part.strip())),
+        warnings=_warnings(silent, len(document)),
+    )
+
+
+def tidy_page(text: str) -> str:
+    """One page's text as PDFium gives it, made readable: words joined over line ends, presentation forms unfolded."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    text = _HYPHEN.sub(r"\1\2\n", text)
+    text = _MARKED_HYPHEN.sub("-", text)
+    text = _PRESENTATION.sub(lambda found: unicodedata.normalize("NFKC", found.group()), text)
+    text = unicodedata.normalize("NFC", clean(text))
+    text = "\n".join(line.rstrip() for line in text.split("\n"))
+    return re.sub(r"\n{3,}", "\n\n", text).strip("\n")
+
+
+def _opened(data: bytes) -> pypdfium2.PdfDocument:
+    import pypdfium2
+
+    try:
+        document = pypdfium2.PdfDocument(data)
+        pages = len(document)
+    except pypdfium2.PdfiumError as error:
+        if getattr(error, "err_code", None) == _ERROR_PASSWORD:
+            raise UnreadableFile("is protected by a password", "Save a copy without a password and add that.") from None
+        raise UnreadableFile("is no valid PDF, or is damaged", "Open it in a PDF viewer and save it again.") from None
+    if not pages:
+        raise UnreadableFile("is a PDF without pages, or is damaged", "Open it in a PDF viewer and save it again.")
+    return document
+
+
+def _page_text(document: pypdfium2.PdfDocument, index: int) -> str:
+    """Empty for a page without text and for one that PDFium cannot load."""
+    import pypdfium2
+
+    try:
+        page = document[index]
+    except pypdfium2.PdfiumError:
+        return ""
+    try:
+        textpage = page.get_textpage()
+        text = tidy_page(textpage.get_text_bounded())
+        textpage.close()
+        return text if text.strip() else ""
+    except pypdfium2.PdfiumError:
+        return ""
+    finally:
+        page.close()
+
+
+def _label(document: pypdfium2.PdfDocument, index: int) -> str:
+    """What the page calls itself, where that differs from its number."""
+    label = clean(document.get_page_label(index) or "").strip()[:20]
+    return "" if label == str(index + 1) else label
+
+
+def _metadata(document: pypdfium2.PdfDocument) -> dict[str, str]:
+    values: dict[str, Any] = document.get_metadata_dict()
+    keys = ("Title", "Author", "CreationDate", "Keywords")
+    return {key: " ".join(clean(values.get(key) or "").split())[:500] for key in keys}
+
+
+def _is_title(title: str) -> bool:
+    """Whether a Title field was written by a person rather than left by a program."""
+    return bool(_SANE_TITLE.search(title)) and not _FILE_LIKE.search(title) and "/" not in title[:2]
+
+
+def _date(text: str) -> str:
+    """`D:20240131120000Z` as `2024-01-31`; empty for anything else."""
+    found = re.match(r"(?:D:)?(\d{4})(\d{2})(\d{2})", text)
+    return "-".join(found.groups()) if found else ""
+
+
+def _warnings(silent: list[int], total: int) -> tuple[str, ...]:
+    if not silent:
+        return ()
+    if len(silent) == 1:
+        return (f"page {silent[0]} has no text layer",)
+    shown = ", ".join(map(str, silent[:_PAGE_LIST_LIMIT]))
+    more = f" and {len(silent) - _PAGE_LIST_LIMIT} more" if len(silent) > _PAGE_LIST_LIMIT else ""
+    return (f"pages {shown}{more} of {total} have no text layer",)
