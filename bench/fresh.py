@@ -1,7 +1,7 @@
 """Generated files must be what the code would generate now: completions, the settings page, the tree in ARCHITECTURE.md.
 
-    python bench/fresh.py            check; exit code 1 names what is stale
-    python bench/fresh.py --write    write them anew
+python bench/fresh.py            check; exit code 1 names what is stale
+python bench/fresh.py --write    write them anew
 """
 
 from __future__ import annotations
@@ -49,7 +49,9 @@ def missing_from_architecture() -> list[str]:
     tree = text.split("```text\n", 1)[1].split("```", 1)[0]
     named = set(re.findall(r"[├└]── (\w+)(?:\.py|/)", tree))
     package = ROOT / "src" / "termrag"
-    there = {entry.stem for entry in package.glob("*.py")} | {entry.parent.name for entry in package.glob("*/__init__.py")}
+    there = {entry.stem for entry in package.glob("*.py")} | {
+        entry.parent.name for entry in package.glob("*/__init__.py")
+    }
     there -= {"__pycache__"}
     return sorted(f"ARCHITECTURE.md: {name}" for name in there ^ named)
 

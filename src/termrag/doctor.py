@@ -94,7 +94,9 @@ def _disk(parts: Parts) -> Iterator[Finding]:
         folder = folder.parent
     free = shutil.disk_usage(folder).free
     ok = free > 1_000_000_000
-    yield Finding("disk", ok, f"{free / 1e9:.1f} GB free", "" if ok else "Free some space: an index needs room to compact.")
+    yield Finding(
+        "disk", ok, f"{free / 1e9:.1f} GB free", "" if ok else "Free some space: an index needs room to compact."
+    )
 
 
 def _library(parts: Parts) -> Iterator[Finding]:
@@ -125,4 +127,6 @@ def _failures(parts: Parts) -> Iterator[Finding]:
     with parts.open_ledger() as ledger:
         failed = ledger.failures()
     for document in failed[:20]:
-        yield Finding("file", False, f"{document.path}: {document.error}", document.hint or f"termrag get '{document.path}'")
+        yield Finding(
+            "file", False, f"{document.path}: {document.error}", document.hint or f"termrag get '{document.path}'"
+        )

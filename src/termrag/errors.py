@@ -17,6 +17,20 @@ What is not a TermragError is a bug.
 
 from __future__ import annotations
 
+from enum import IntEnum
+
+
+class Exit(IntEnum):
+    """Exit codes of the command line."""
+
+    OK = 0  # grounded, or the command did what it was asked
+    FAILED = 1
+    USAGE = 2
+    NOT_FOUND = 3  # not in the documents: nothing was generated
+    PARTIAL = 4  # answered, but some sentences are unsupported
+    NOT_READY = 5  # library or model not ready
+    INTERRUPTED = 130
+
 
 class TermragError(Exception):
     """What happened, in one plain sentence, and what mends it."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar, cast
 
@@ -33,9 +33,9 @@ class Lane:
         """The same for a caller on another thread, who waits. Never call it from the lane itself."""
         return self._pool.submit(work, *args, **kwargs).result()
 
-    async def stream(self, start: Callable[[], Iterator[T]]) -> AsyncIterator[T]:
-        """Start an iterator on the lane and yield its items. Leaving the loop, or cancelling the task, closes it there
-        as soon as the item in hand is done."""
+    async def stream(self, start: Callable[[], Iterator[T]]) -> AsyncGenerator[T, None]:
+        """Start an iterator on the lane and yield its items. Closing the stream closes the iterator there, as soon as
+        the item in hand is done; a loop that may be left early therefore stands in `contextlib.aclosing`."""
         iterator = await self.run(start)
         try:
             while (item := await self.run(next, iterator, _END)) is not _END:

@@ -9,12 +9,12 @@ Models and searches run on one lane, reading and writing of documents on another
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 
 from termrag.config import Config, load_config, write_setting
-from termrag.errors import NotFound
 from termrag.events import Answered, AskEvent, IngestEvent, PullEvent
 from termrag.lane import Lane
 from termrag.parts import Parts
@@ -71,7 +71,7 @@ class Rag:
         context_name: str = "stdin",
         history: Sequence[Message] = (),
         mode: AskMode = "documents",
-    ) -> AsyncIterator[AskEvent]:
+    ) -> AsyncGenerator[AskEvent, None]:
         """Answer a question, ending with Answered.
 
         With `context` the answer rests on that text instead of the library; mode "general" asks the model alone.
@@ -91,10 +91,11 @@ class Rag:
         def start() -> Iterator[AskEvent]:
             return answer.ask(request, self._parts.open_chat, self._parts.embed)
 
-        async for event in self._models.stream(start):
-            if isinstance(event, Answered):
-                _log(event)
-            yield event
+        async with aclosing(self._models.stream(start)) as events:
+            async for event in events:
+                if isinstance(event, Answered):
+                    _log(event)
+                yield event
 
     def _finder(
         self, filters: Filters, context: str | None, context_name: str, mode: AskMode
@@ -127,25 +128,32 @@ class Rag:
 
     async def ingest(
         self, paths: Sequence[str | Path], *, force: bool = False, rebuild: bool = False
-    ) -> AsyncIterator[IngestEvent]:
+    ) -> AsyncGenerator[IngestEvent, None]:
         """Make the library equal to the given files and folders, ending with Finished. One bad file is a Failed
         event. `rebuild` empties the index first. Leaving the stream keeps what is finished."""
 
         def start() -> Iterator[IngestEvent]:
-            return self._parts.ingest([Path(path) for path in paths], self._embed_from_disk, force=force, rebuild=rebuild)
+            return self._parts.ingest(
+                [Path(path) for path in paths], self._embed_from_disk, force=force, rebuild=rebuild
+            )
 
-        async for event in self._disk.stream(start):
-            yield event
+        async with aclosing(self._disk.stream(start)) as events:
+            async for event in events:
+                yield event
 
-    async def ingest_text(self, name: str, text: str) -> AsyncIterator[IngestEvent]:
+    async def ingest_text(self, name: str, text: str) -> AsyncGenerator[IngestEvent, None]:
         """Index a text that is no file, under a name; the same name again replaces it."""
-        async for event in self._disk.stream(lambda: self._parts.ingest_text(name, text, self._embed_from_disk)):
-            yield event
+        async with aclosing(
+            self._disk.stream(lambda: self._parts.ingest_text(name, text, self._embed_from_disk))
+        ) as events:
+            async for event in events:
+                yield event
 
-    async def remove(self, references: Sequence[str]) -> AsyncIterator[IngestEvent]:
+    async def remove(self, references: Sequence[str]) -> AsyncGenerator[IngestEvent, None]:
         """Take documents out: paths, folders, globs or ids. Raises NotFound for one that names nothing."""
-        async for event in self._disk.stream(lambda: self._parts.remove(references)):
-            yield event
+        async with aclosing(self._disk.stream(lambda: self._parts.remove(references))) as events:
+            async for event in events:
+                yield event
 
     async def documents(self, patterns: Sequence[str] = ()) -> list[Document]:
         """The documents, by path; only those at or under the given paths or globs, if any are given."""
@@ -159,7 +167,7 @@ class Rag:
         """A document's chunks in order."""
         return await self._disk.run(lambda: self._parts.store().chunks(document_id))
 
-    def _embed_from_disk(self, texts: Sequence[str]):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    def _embed_from_disk(self, texts: Sequence[str]):  # type: ignore[no-untyped-def]
         return self._models.call(self._parts.embed, texts)
 
     # --- models --------------------------------------------------------------------------------------------------
@@ -176,10 +184,11 @@ class Rag:
         """The names of the models that need no model hub: enough to begin with."""
         return [self.config.models.starter, self.config.models.embedding]
 
-    async def pull(self, name: str, *, engine: str | None = None) -> AsyncIterator[PullEvent]:
+    async def pull(self, name: str, *, engine: str | None = None) -> AsyncGenerator[PullEvent, None]:
         """Fetch, verify and place a model. Raises NotFound or ModelMissing."""
-        async for event in self._disk.stream(lambda: self._parts.pull(name, engine)):
-            yield event
+        async with aclosing(self._disk.stream(lambda: self._parts.pull(name, engine))) as events:
+            async for event in events:
+                yield event
 
     async def remove_model(self, name: str) -> int:
         """Delete a model's files and return the bytes freed."""

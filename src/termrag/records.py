@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from enum import IntEnum, StrEnum
+from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from termrag.errors import Exit
 
 if TYPE_CHECKING:
     import numpy as np
@@ -264,18 +266,6 @@ class Verdict(StrEnum):
     PARTIAL = "partial"  # answered, but some sentences are unsupported
     STOPPED = "stopped"
     GENERAL = "general"  # asked without documents
-
-
-class Exit(IntEnum):
-    """Exit codes of the command line."""
-
-    OK = 0  # grounded, or the command did what it was asked
-    FAILED = 1
-    USAGE = 2
-    NOT_FOUND = 3  # not in the documents: nothing was generated
-    PARTIAL = 4  # answered, but some sentences are unsupported
-    NOT_READY = 5  # library or model not ready
-    INTERRUPTED = 130
 
 
 @dataclass(frozen=True, slots=True)

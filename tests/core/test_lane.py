@@ -65,9 +65,10 @@ async def test_cancelling_the_reader_closes_the_stream(lane):
     started = asyncio.Event()
 
     async def read() -> None:
-        async for _ in lane.stream(counter.items):
-            started.set()
-            await asyncio.sleep(3600)
+        async with contextlib.aclosing(lane.stream(counter.items)) as stream:
+            async for _ in stream:
+                started.set()
+                await asyncio.sleep(3600)
 
     task = asyncio.create_task(read())
     await started.wait()

@@ -10,8 +10,9 @@ import click
 
 from termrag.cli import output
 from termrag.cli.session import filters_of, open_rag, read_stdin
+from termrag.errors import Exit
 from termrag.events import Answered, AskEvent, Checked, Loading, Notice, Reading, Refused, Retrieved, Searching, Token
-from termrag.records import Answer, Exit, Sentence, Support
+from termrag.records import Answer, Sentence, Support
 from termrag.wire import answer as answer_json
 from termrag.wire import citations, event
 

@@ -78,7 +78,9 @@ def edit() -> None:
     try:
         done = subprocess.run([*shlex.split(editor), str(file)], check=False)
     except OSError as error:
-        raise ConfigError(f"cannot start the editor {editor!r}: {error.strerror}", "EDITOR=nano termrag config edit") from error
+        raise ConfigError(
+            f"cannot start the editor {editor!r}: {error.strerror}", "EDITOR=nano termrag config edit"
+        ) from error
     if done.returncode:
         raise ConfigError(f"the editor {editor!r} ended with code {done.returncode}")
     load_config(file)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import sys
 from collections.abc import AsyncIterator, Iterable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -92,7 +92,7 @@ def _draw(item: IngestEvent, *, quiet: bool) -> None:
             rate = f"{item.chunks_per_second:.0f} chunks/s"
             output.progress(
                 f"{item.files_done}/{item.files_total} files, {item.chunks_done} chunks, {rate}, "
-                f"{output.duration(item.eta_s)} left  {os.path.basename(item.current)}"
+                f"{output.duration(item.eta_s)} left  {Path(item.current).name}"
             )
         case Indexed(path=path, warnings=warnings) if warnings and not quiet:
             output.note(f"note: {output.one_line(path)}: {'; '.join(warnings)}")
@@ -236,11 +236,8 @@ def rm(ctx: click.Context, references: tuple[str, ...], *, as_json: bool, quiet:
     rag = open_rag(ctx)
 
     async def work() -> int:
-        removed: list[str] = []
         async with rag:
-            async for item in rag.remove(list(references)):
-                if isinstance(item, Removed):
-                    removed.append(item.path)
+            removed = [item.path async for item in rag.remove(list(references)) if isinstance(item, Removed)]
         if as_json:
             output.out_json({"removed": removed})
         elif not quiet:

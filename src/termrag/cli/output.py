@@ -6,20 +6,16 @@ terminal. A reader that closes the pipe early ends the output quietly.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import json
 import os
 import sys
 import time
-import traceback
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, NoReturn, TextIO
 
 import click
 
-from termrag.errors import TermragError
-from termrag.records import Exit
+from termrag.errors import Exit, TermragError
 
 
 class Finish(Exception):  # noqa: N818 - not an error: ends a command with an exit code
@@ -52,7 +48,7 @@ def _run(command: click.Command) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except (click.Abort, KeyboardInterrupt, asyncio.CancelledError):
+    except (click.Abort, KeyboardInterrupt):
         return Exit.INTERRUPTED
     except BrokenPipeError:
         _silence()
@@ -75,6 +71,8 @@ def show_error(error: TermragError) -> None:
 
 def _show_bug() -> None:
     """A fault of termrag itself: the traceback goes to the log file, one line to the user."""
+    import traceback
+
     from termrag.logs import logger, open_log
     from termrag.paths import default_paths
 
@@ -119,6 +117,8 @@ def out(text: str, *, end: str = "\n") -> None:
 
 def out_json(value: Any, *, lines: bool = False) -> None:
     """JSON to stdout: indented, or with `lines` one object on one line."""
+    import json
+
     out(json.dumps(value, ensure_ascii=False, indent=None if lines else 2))
 
 
@@ -196,6 +196,11 @@ def table(rows: list[tuple[str, ...]], *, header: tuple[str, ...] = ()) -> Itera
 
 def run_async(work: Callable[[], Coroutine[Any, Any, int | None]]) -> None:
     """Run a command's coroutine and end the command with the exit code it returns."""
-    code = asyncio.run(work())
+    import asyncio
+
+    try:
+        code = asyncio.run(work())
+    except asyncio.CancelledError as error:
+        raise KeyboardInterrupt from error
     if code:
         raise Finish(code)

@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -29,10 +30,12 @@ def open_rag(ctx: click.Context, **sections: dict[str, Any]) -> Rag:
     config = load_config(paths.config_file)
     if options.get("library"):
         sections["library"] = {"path": options["library"]}
-    given = {
-        section: {key: value for key, value in table.items() if value is not None} for section, table in sections.items()
-    }
+    given = {section: _given(table) for section, table in sections.items()}
     return Rag(config.with_values(given, "command line"), paths)
+
+
+def _given(table: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in table.items() if value is not None}
 
 
 def filters_of(within: tuple[str, ...], types: tuple[str, ...], after: str | None, before: str | None) -> Filters:
@@ -49,9 +52,8 @@ def filters_of(within: tuple[str, ...], types: tuple[str, ...], after: str | Non
 
 def _absolute_glob(pattern: str) -> str:
     """A folder means all below it; a relative pattern counts from the working directory."""
-    path = os.path.join(os.getcwd(), os.path.expanduser(pattern))
-    path = os.path.normpath(path)
-    return f"{path}/**" if os.path.isdir(path) else path
+    path = Path(os.path.normpath(Path.cwd() / Path(pattern).expanduser()))
+    return f"{path}/**" if path.is_dir() else str(path)
 
 
 def _nanoseconds(day: str | None, flag: str) -> int | None:
