@@ -41,9 +41,7 @@ class Embedder(Protocol):
         """Free the model; idempotent."""
 
 
-def open_embedder(
-    models: ModelSettings, openai: OpenAISettings, shelf: Shelf, environ: Mapping[str, str]
-) -> Embedder:
+def open_embedder(models: ModelSettings, openai: OpenAISettings, shelf: Shelf, environ: Mapping[str, str]) -> Embedder:
     """The embedder that the settings name, not loaded. Raises NotFound for an unknown name, ConfigError for an
     endpoint without a URL. TERMRAG_OPENAI_API_KEY of `environ` is the endpoint's key."""
     name = models.embedding
