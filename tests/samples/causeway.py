@@ -47,12 +47,14 @@ def crossing_window(low_water: LowWater, wind_kn: float) -> Window | None:
 
 
 def board_line(low_water: LowWater, wind_kn: float) -> str:
-    """The line to chalk on the board."""
+    """The line to chalk on the board.
+
+    >>> board_line(LowWater(datetime.fromisoformat("2025-01-18 12:46"), height_m=0.7), wind_kn=26)
+    'open 10:46 to 14:46'
+    >>> board_line(LowWater(datetime.fromisoformat("2025-01-17 12:03"), height_m=0.6), wind_kn=47)
+    'RED DISC, do not cross'
+    """
     window = crossing_window(low_water, wind_kn)
     if window is None:
         return "RED DISC, do not cross"
     return f"open {window.opens:%H:%M} to {window.closes:%H:%M}"
-
-
-if __name__ == "__main__":
-    print(board_line(LowWater(datetime(2025, 1, 18, 12, 46), 0.7), wind_kn=26))

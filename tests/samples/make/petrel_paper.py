@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import archive
 from petrel_paper_text import ABSTRACT, AUTHORS, BODY_TEXT, COUNTS, GROUNDED, JOURNAL, PLACES, TITLE
-from reportlab import rl_config
 from reportlab.graphics.shapes import Drawing, Line, Rect, String
 from reportlab.lib.colors import HexColor
 from reportlab.lib.enums import TA_JUSTIFY
@@ -48,7 +48,7 @@ ABSTRACT_TEXT = ParagraphStyle("abstract", parent=FIRST, spaceBefore=6)
 
 
 def write(path: Path) -> None:
-    rl_config.invariant = 1  # no time stamps, no random file identifier
+    archive.fix_pdf_date("2025-02-03")
     document = BaseDocTemplate(str(path), pagesize=A4, title=TITLE, author="Elin Sørby and Marcus Adeyemi")
     document.subject = JOURNAL
     top = HEIGHT - 24 * mm

@@ -39,8 +39,8 @@ BODY_TEXT = [
     (
         "text",
         "The European storm petrel weighs 25 grams and spends its life at sea. It comes to land only to breed, only at "
-        "night, and only where no mammal hunts on the ground. Vessa must have been such a place: a schoolmaster's list "
-        "of 1903 calls the bird “common in every dyke”. Rats came ashore from a wrecked grain barge in 1988. By 1996 "
+        "night, and only where no mammal hunts on the ground. Vessa must have been such a place: a schoolmaster's "
+        "list of 1903 calls it “common in every wall”. Rats came ashore from a wrecked grain barge in 1988. By 1996 "
         "no petrel was heard any more.",
     ),
     (
@@ -61,7 +61,8 @@ BODY_TEXT = [
         "Vessa is 3.2 kilometres long, low in the middle and steep in the west. Its fields are divided by 9.4 "
         "kilometres of dry-stone wall, most of it built before 1850, and about a third of it in good repair. The walls "
         "offer dry crevices between 30 and 80 centimetres above the ground. At Gull Gate, in the south-west, a beach "
-        "of granite boulders 310 metres long offers many more crevices, but its lower half is wet at every spring tide.",
+        "of granite boulders 310 metres long offers many more crevices, but its lower half is wet at every spring "
+        "tide.",
     ),
     (
         "text",

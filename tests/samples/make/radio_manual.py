@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import archive
 from radio_manual_text import ABOUT, CHAPTERS, CONTENTS
-from reportlab import rl_config
 from reportlab.lib.colors import HexColor
 from reportlab.lib.enums import TA_JUSTIFY
 from reportlab.lib.pagesizes import A5
@@ -29,7 +29,7 @@ HEAD = ParagraphStyle("head", parent=CELL, fontName="Helvetica-Bold", fontSize=8
 
 
 def write(path: Path) -> None:
-    rl_config.invariant = 1  # no time stamps, no random file identifier
+    archive.fix_pdf_date("2023-06-14")
     document = BaseDocTemplate(str(path), pagesize=A5, title="SR-40 Shore Radio: operator's manual")
     document.author, document.subject = "Merrin Electronics", "Edition 3, June 2023"
     frame = Frame(18 * mm, 20 * mm, WIDTH - 36 * mm, HEIGHT - 38 * mm, 0, 0, 0, 0)

@@ -71,7 +71,8 @@ CHAPTERS = [
             ),
             ("3.", "Push in the dial and turn it until the noise just stops. That is the right squelch."),
             ("4.", "Press WATCH. The set now listens on channel 16 and on the channel of your choice in turn."),
-            "If the display stays dark, look at the fuse in the power plug first. It is the cause in nine of ten cases.",
+            "If the display stays dark, look at the fuse in the power plug first. It is the cause in nine of ten "
+            "cases.",
         ],
     ),
     Chapter(
