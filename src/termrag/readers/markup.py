@@ -10,8 +10,9 @@ import io
 import re
 from typing import Any
 
+from termrag.chunking.headings import plain_heading
 from termrag.errors import UnreadableFile
-from termrag.readers.plain import clean, decode, first_heading, plain_heading
+from termrag.readers.plain import clean, decode, first_heading
 from termrag.records import Content, PageMark
 
 _DATA_IMAGE = re.compile(r"!\[([^\]]*)\]\(\s*data:[^)]*\)")

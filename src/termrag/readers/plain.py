@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 
+from termrag.chunking.headings import plain_heading
 from termrag.errors import UnreadableFile
 from termrag.readers.formats import Format, looks_binary, zeros_at
 from termrag.records import Content
@@ -100,14 +101,6 @@ def first_heading(text: str) -> str:
         if not fenced and (found := re.match(r" {0,3}#{1,6}[ \t]+(.*?)[ \t#]*$", line)):
             return plain_heading(found.group(1))
     return ""
-
-
-def plain_heading(text: str) -> str:
-    """A heading as words: links by their text, no emphasis marks, images or tags, one line, at most 200 characters."""
-    text = re.sub(r"!\[[^\]]*\]\([^)]*\)|<[^>]{1,200}>", "", text)
-    text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", text)
-    text = re.sub(r"\*\*|__|`|\\(?=[\\`*_{}\[\]()#+.!-])", "", text)
-    return " ".join(text.split())[:200].strip(" *")
 
 
 def _values(text: str) -> list[str]:
