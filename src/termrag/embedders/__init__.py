@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from termrag.errors import NotFound
+from termrag.errors import ConfigError, NotFound
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,16 +16,19 @@ if TYPE_CHECKING:
 
 
 class Embedder(Protocol):
-    """One embedding model.
-
-    `fingerprint` names everything that changes vectors (model, weights hash, pooling, prefixes, length limit): two
-    vectors may be compared only under one fingerprint. `dimension` and `max_tokens` are known without loading.
-    """
+    """One embedding model. `max_tokens` is its window, special tokens included."""
 
     name: str
-    fingerprint: str
-    dimension: int
     max_tokens: int
+
+    @property
+    def dimension(self) -> int:
+        """Length of a vector. A local model knows it without loading; a remote one is asked, once."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Names everything that changes vectors (model, weights hash, pooling, length limit): two vectors may be
+        compared only under one fingerprint. A local model knows it without loading; a remote one is asked, once."""
 
     def load(self) -> None:
         """Make ready; idempotent. Raises ModelMissing or EngineFailed."""
@@ -35,7 +38,8 @@ class Embedder(Protocol):
         `max_tokens` count by their beginning. Raises EngineFailed if the model cannot run."""
 
     def count_tokens(self, text: str) -> int:
-        """Tokens of `text` by this model's tokenizer, without special tokens, not truncated."""
+        """Tokens of `text` by this model's tokenizer, without special tokens, not truncated; an estimate that is
+        rather too high where the tokenizer is unknown. Does not load the network."""
 
     def close(self) -> None:
         """Free the model; idempotent."""
@@ -44,17 +48,34 @@ class Embedder(Protocol):
 def open_embedder(models: ModelSettings, openai: OpenAISettings, shelf: Shelf, environ: Mapping[str, str]) -> Embedder:
     """The embedder that the settings name, not loaded. Raises NotFound for an unknown name, ConfigError for an
     endpoint without a URL. TERMRAG_OPENAI_API_KEY of `environ` is the endpoint's key."""
-    name = models.embedding
-    model = shelf.known(name)
+    provider, _, remote = models.embedding.partition(":")
+    if provider == "openai":
+        return _remote(remote or openai.model, openai, environ)
+    model = shelf.known(models.embedding)
     if model.role != "embedding":
-        raise NotFound(f"{name} is a {model.role} model and makes no vectors", "termrag models list")
+        raise NotFound(f"{model.name} is a {model.role} model and makes no vectors", "termrag models list")
     from termrag.embedders.onnx import OnnxEmbedder
 
     return OnnxEmbedder(
-        name,
+        model.name,
         fingerprint=model.fingerprint,
         dimension=model.dimension,
         max_tokens=model.max_tokens,
-        locate=lambda: shelf.locate(name, "onnx"),
+        locate=lambda: shelf.locate(model.name, "onnx"),
         threads=models.threads,
     )
+
+
+def _remote(name: str, openai: OpenAISettings, environ: Mapping[str, str]) -> Embedder:
+    url = openai.embedding_url or openai.url
+    if not url:
+        raise ConfigError(
+            "models.embedding names a remote model, but openai.embedding_url is empty",
+            "termrag config set openai.embedding_url http://localhost:8000/v1",
+        )
+    if not name:
+        raise ConfigError("models.embedding names no remote model", "termrag config set models.embedding openai:NAME")
+    from termrag.embedders.openai import OpenAIEmbedder
+
+    key = environ.get("TERMRAG_OPENAI_API_KEY", "")
+    return OpenAIEmbedder(name, url=url, api_key=key, timeout_s=openai.timeout_s)
