@@ -39,7 +39,8 @@ _KEYWORDS = {
     r"materialized\s+view|index|function|procedure|trigger|type|schema)\s+(?:if\s+not\s+exists\s+)?[\w.\"`\[\]]+))",
     "shell": r"(?:(?P<what>function)\s+)?(?P<name>[\w-]+)\s*\(\)\s*\{?",
     "powershell": r"(?i:(?P<what>function|filter|class))\s+(?P<name>[\w-]+)",
-    "clojure": r"\((?P<what>defn-?|defmacro|defmulti|defmethod|defprotocol|defrecord|deftype|ns)\s+(?P<name>[^\s()\[\]]+)",
+    "clojure": r"\((?P<what>defn-?|defmacro|defmulti|defmethod|defprotocol|defrecord|deftype|ns)\s+"
+    r"(?P<name>[^\s()\[\]]+)",
     "lisp": r"\((?P<what>defun|defmacro|defvar|defcustom|defgeneric|defmethod|defclass|define)\s+\(?(?P<name>[^\s()]+)",
     "haskell": r"(?P<what>module|data|newtype|class|instance|type)\s+(?P<name>[\w.' ]+?)(?=\s+(?:where|=|\()|\s*$)",
     "erlang": r"(?P<name>[a-z]\w*)\(.*\)\s*(?:when .*)?->",
@@ -57,18 +58,39 @@ _BRACES = (
     r"function\*?|fn|def|type|package|annotation)\s+(?P<name>[\w$.:<>]+)"
 )
 _ASSIGNED = (
-    _MODIFIERS + r"(?:(?:let|var|const)\s+)?(?P<name>[\w$.]+)\s*[:=]\s*(?:async\s+)?(?:function\b|\([^()]*\)\s*(?::[^=]+)?=>|\w+\s*=>)"
+    _MODIFIERS + r"(?:(?:let|var|const)\s+)?(?P<name>[\w$.]+)\s*[:=]\s*(?:async\s+)?"
+    r"(?:function\b|\([^()]*\)\s*(?::[^=]+)?=>|\w+\s*=>)"
 )
 _C_LIKE = (
     r"(?:template\s*<[^;]*>\s*)?(?!return\b|else\b|if\b|for\b|while\b|switch\b|case\b|do\b|catch\b|throw\b|new\b|delete\b|"
     r"using\b|typedef\b|goto\b|await\b|yield\b|assert\b|with\b)"
     r"(?:[\w:<>,\[\]?&*~@.]+[ \t]+[\s*&]*)+(?P<name>~?[\w:~]+|operator\S+)\s*\([^;=]*$"
 )
-_METHOD = r"(?:(?:public|private|protected|static|async|get|set|override|readonly)\s+)*(?P<name>#?[\w$]+)\s*\([^;=]*\)\s*(?::[^={]+)?\{\s*$"
+_METHOD = (
+    r"(?:(?:public|private|protected|static|async|get|set|override|readonly)\s+)*"
+    r"(?P<name>#?[\w$]+)\s*\([^;=]*\)\s*(?::[^={]+)?\{\s*$"
+)
 _SCRIPTED = ("javascript", "typescript", "vue")
 _C_FAMILY = ("c", "cpp", "objectivec", "java", "csharp", "groovy", "dart", "scala", "kotlin", "zig")
 _FLAT = ("toml", "ini", "yaml", "make", "css", "shell", "sql", "erlang", "terraform")
-_NOT_NAMES = frozenset("if for while switch return else catch do try function with elif match loop".split())
+_NOT_NAMES = frozenset(
+    (
+        "if",
+        "for",
+        "while",
+        "switch",
+        "return",
+        "else",
+        "catch",
+        "do",
+        "try",
+        "function",
+        "with",
+        "elif",
+        "match",
+        "loop",
+    )
+)
 _LEADING = re.compile(r"[ \t]*(?:@|#\[|//|/\*|\*|#(?!include|define|if|endif|else|pragma|!)|--|;;|%%|\"\"\")")
 
 

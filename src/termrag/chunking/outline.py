@@ -37,9 +37,9 @@ Line = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """`cut`: cost of beginning a chunk here. `span`: cost of not doing so. `grain`: how it may be cut further: prose by
-    sentences, lines and a fence by lines, whole and a fence not if they fit, a row not at all if it fits. `header`: the table head to repeat in front of a chunk that begins
-    here. `page_break`: a chunk must begin here."""
+    """`cut`: cost of beginning a chunk here. `span`: cost of not doing so. `grain`: how it may be cut further:
+    prose by sentences, lines and a fence by lines, but whole, a fence and a row never if they fit. `header`: the table
+    head to repeat in front of a chunk that begins here. `page_break`: a chunk must begin here."""
 
     start: int
     path: tuple[str, ...] = ()
@@ -137,9 +137,9 @@ def _markdown_body(text: str, lines: list[Line], index: int, path: tuple[str, ..
     if fence := _FENCE.match(line):
         stop = _fence_end(text, lines, index, fence.group(1))
         return stop, [Block(start, path, grain="fence")]
-    if "|" in line and index + 1 < len(lines) and "-" in (rule := text[slice(*lines[index + 1])]) and "|" in rule:
-        if _TABLE_RULE.match(rule):
-            return _table(text, lines, index, path)
+    rule = text[slice(*lines[index + 1])] if index + 1 < len(lines) else ""
+    if "|" in line and "|" in rule and "-" in rule and _TABLE_RULE.match(rule):
+        return _table(text, lines, index, path)
     stop = index + 1
     while stop < len(lines) and _continues(text, lines, stop):
         stop += 1

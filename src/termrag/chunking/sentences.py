@@ -12,11 +12,14 @@ _BOUNDARY = re.compile(
     r"|\n[ \t]*(?=\n)"  # a blank line
 )
 _ABBREVIATIONS = frozenset(
-    "al approx apr art aug bd bzw ca cf ch co corp dec dept dr ed eds eg eq est etc evtl feb fig figs ggf gen gov hr "
-    "ie inc jan jr jul jun lt ltd mar max min mme mr mrs ms mt nov nr oct op pp prof ref rev sec sen sep sept sgt sr "
-    "st str tab tel u usw vgl viz vol vs z zb".split()
+    re.findall(
+        r"\w+",
+        "al approx apr art aug bd bzw ca cf ch co corp dec dept dr ed eds eg eq est etc evtl feb fig figs ggf gen gov "
+        "hr ie inc jan jr jul jun lt ltd mar max min mme mr mrs ms mt nov nr oct op pp prof ref rev sec sen sep sept "
+        "sgt sr st str tab tel u usw vgl viz vol vs z zb",
+    )
 )
-_NUMBERED = frozenset("no nos p pp fig figs eq sec ch vol art nr s abs".split())
+_NUMBERED = frozenset(("no", "nos", "p", "pp", "fig", "figs", "eq", "sec", "ch", "vol", "art", "nr", "s", "abs"))
 _LAST_WORD = re.compile(r"([^\W\d_]+(?:\.[^\W\d_]+)*)\.$")
 _OPENING = "\"'«“‘([¿¡*_#`-–•"
 _CLAUSE = re.compile(r"[;；，、：][\s]*|[,:] +|\s[-–—]\s+")

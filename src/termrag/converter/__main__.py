@@ -59,7 +59,7 @@ def _run(
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 kill(pid, signal.SIGKILL)
         status = os.waitpid(pid, 0)[1]
-    return stopped and (stopped, b"") or _judge(answer, status)
+    return (stopped, b"") if stopped else _judge(answer, status)
 
 
 def _collect(
@@ -72,8 +72,8 @@ def _collect(
         left = end - time.monotonic()
         if left <= 0:
             return wire.Outcome.TIMEOUT, b""
-        ready, _, _ = select.select([reader, channel], [], [], min(left, _TICK_S))
-        if channel in ready:  # the parent says nothing while it waits: it is gone
+        ready, _, _ = select.select([reader, channel.fileno()], [], [], min(left, _TICK_S))
+        if channel.fileno() in ready:  # the parent says nothing while it waits: it is gone
             os.kill(pid, signal.SIGKILL)
             os._exit(0)
         if reader in ready:

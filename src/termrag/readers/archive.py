@@ -45,7 +45,7 @@ class Allowance:
         if len(data) > self.size_bytes:
             raise UnreadableFile(f"unpacks to more than {MAX_BYTES // 1_000_000} MB", "Unpack it and add the folder.")
         if len(data) > limit:
-            raise UnreadableFile(f"grows more than {MAX_RATIO} times when unpacked", "Unpack it yourself if you trust it.")
+            raise UnreadableFile(f"grows more than {MAX_RATIO} times when unpacked", "Unpack it if you trust it.")
         self.size_bytes -= len(data)
         return data
 
@@ -70,7 +70,7 @@ def unpack(data: bytes, form: str, allowance: Allowance) -> bytes:
     """The one stream inside gzip, bzip2 or xz."""
     openers = {"gzip": gzip.GzipFile, "bzip2": bz2.BZ2File, "xz": lzma.LZMAFile}
     try:
-        with openers[form](io.BytesIO(data)) as stream:  # type: ignore[operator]
+        with openers[form](io.BytesIO(data)) as stream:
             return allowance.take(stream, len(data))
     except _BROKEN as error:
         raise UnreadableFile(f"is a damaged archive ({_words(error)})", "Pack it again.") from None

@@ -147,7 +147,7 @@ _CODE_BY_SUFFIX = {
     for suffix in suffixes.split()
 }
 _BY_NAME = {
-    **dict.fromkeys(("readme", "license", "licence", "copying", "authors", "changelog", "news", "todo", "notice"), TEXT),
+    **dict.fromkeys(("readme", "license", "licence", "copying", "authors", "changelog", "news", "todo"), TEXT),
     "makefile": Format("text", "code", "text/x-source", "make"),
     "gnumakefile": Format("text", "code", "text/x-source", "make"),
     "justfile": Format("text", "code", "text/x-source", "make"),

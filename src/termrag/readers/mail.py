@@ -5,7 +5,7 @@ from __future__ import annotations
 import email
 import email.policy
 from collections.abc import Callable
-from email.message import EmailMessage
+from email.message import EmailMessage, Message
 from typing import cast
 
 from termrag.errors import UnreadableFile
@@ -20,7 +20,7 @@ ReadMember = Callable[[bytes, str], Content]
 
 def read_eml(data: bytes, read_member: ReadMember) -> Content:
     """`read_member` reads one attachment or body part, given its bytes and a file name; raises UnreadableFile."""
-    message = cast(EmailMessage, email.message_from_bytes(data, policy=email.policy.default))
+    message = email.message_from_bytes(data, policy=email.policy.default)
     fields = {name: value for name in _HEADERS if (value := _header(message, name))}
     subject = fields.get("Subject", "")
     parts = [f"# {subject}"] if subject else []
@@ -80,7 +80,7 @@ def _attachments(message: EmailMessage, read_member: ReadMember) -> tuple[list[s
     for part in parts:
         name = " ".join(clean(part.get_filename() or "").split()) or "message.eml"
         inner = part.get_content_maintype() == "message"
-        payload = _inner_message(cast(EmailMessage, part)) if inner else _payload(cast(EmailMessage, part))
+        payload = _inner_message(part) if inner else _payload(part)
         try:
             content = read_member(payload, name)
         except UnreadableFile as error:
@@ -92,7 +92,8 @@ def _attachments(message: EmailMessage, read_member: ReadMember) -> tuple[list[s
 
 def _inner_message(part: EmailMessage) -> bytes:
     inner = part.get_payload()
-    return inner[0].as_bytes() if isinstance(inner, list) and inner else b""
+    first = inner[0] if isinstance(inner, list) and inner else None
+    return first.as_bytes() if isinstance(first, Message) else b""
 
 
 def _payload(part: EmailMessage) -> bytes:

@@ -24,17 +24,13 @@ _BLANK_LINES = re.compile(r"\n[ \t]*(?:\n[ \t]*){2,}")
 
 
 def read_docx(data: bytes) -> Content:
-    from markitdown.converters import DocxConverter
-
     fields = _core_properties(data)
-    return _content(DocxConverter(), data, "wordprocessingml.document", fields)
+    return _content("DocxConverter", data, "wordprocessingml.document", fields)
 
 
 def read_pptx(data: bytes) -> Content:
     """Slides are pages: a citation can name the slide."""
-    from markitdown.converters import PptxConverter
-
-    content = _content(PptxConverter(), data, "presentationml.presentation", _core_properties(data))
+    content = _content("PptxConverter", data, "presentationml.presentation", _core_properties(data))
     parts: list[str] = []
     marks: list[PageMark] = []
     length = 0
@@ -51,31 +47,23 @@ def read_pptx(data: bytes) -> Content:
 
 
 def read_html(data: bytes) -> Content:
-    from markitdown.converters import HtmlConverter
-
     text = decode(data, _declared_charset(data))
-    return _content(HtmlConverter(), text.encode("utf-8", "replace"), "", {}, media_type="text/html")
+    return _content("HtmlConverter", text.encode("utf-8", "replace"), "", {}, media_type="text/html")
 
 
 def read_epub(data: bytes) -> Content:
-    from markitdown.converters import EpubConverter
-
-    content = _content(EpubConverter(), data, "", {}, media_type="application/epub+zip")
+    content = _content("EpubConverter", data, "", {}, media_type="application/epub+zip")
     author = re.search(r"^\*\*Authors:\*\* (.+)$", content.text[:2000], re.MULTILINE)
     date = re.search(r"^\*\*Date:\*\* (\S+)", content.text[:2000], re.MULTILINE)
     return _replace(content, author=author.group(1) if author else "", created=date.group(1)[:10] if date else "")
 
 
 def read_msg(data: bytes) -> Content:
-    from markitdown.converters import OutlookMsgConverter
-
-    return _content(OutlookMsgConverter(), data, "", {}, media_type="application/vnd.ms-outlook")
+    return _content("OutlookMsgConverter", data, "", {}, media_type="application/vnd.ms-outlook")
 
 
 def read_ipynb(data: bytes) -> Content:
-    from markitdown.converters import IpynbConverter
-
-    return _content(IpynbConverter(), data, "", {}, media_type="application/x-ipynb+json")
+    return _content("IpynbConverter", data, "", {}, media_type="application/x-ipynb+json")
 
 
 def tidy_markdown(text: str) -> str:
@@ -87,12 +75,11 @@ def tidy_markdown(text: str) -> str:
     return _BLANK_LINES.sub("\n\n", text).strip("\n")
 
 
-def _content(
-    converter: Any, data: bytes, office_type: str, fields: dict[str, str], *, media_type: str = ""
-) -> Content:
-    from markitdown import StreamInfo
+def _content(converter: str, data: bytes, office_type: str, fields: dict[str, str], *, media_type: str = "") -> Content:
+    """`converter` is the name of one of markitdown's converters."""
+    from markitdown import StreamInfo, converters
 
-    result = converter.convert(io.BytesIO(data), StreamInfo(charset="utf-8"))
+    result = getattr(converters, converter)().convert(io.BytesIO(data), StreamInfo(charset="utf-8"))
     text = tidy_markdown(result.markdown)
     if not text:
         raise UnreadableFile("has no text", "Open it in its own program and look whether it is empty.")
@@ -121,7 +108,8 @@ def _core_properties(data: bytes) -> dict[str, str]:
         except ElementTree.ParseError:
             return {}
     texts = ((element.tag.rpartition("}")[2], element.text or "") for element in root)
-    return {name: " ".join(clean(text).split())[:500] for name, text in texts if name in ("title", "creator", "created")}
+    wanted = ("title", "creator", "created")
+    return {name: " ".join(clean(text).split())[:500] for name, text in texts if name in wanted}
 
 
 def _declared_charset(data: bytes) -> str:

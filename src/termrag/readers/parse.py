@@ -123,7 +123,7 @@ def _check_package(package: zipfile.ZipFile) -> None:
 
 
 def _read_ole(data: bytes) -> Content:
-    import olefile
+    import olefile  # type: ignore[import-untyped]
 
     with olefile.OleFileIO(io.BytesIO(data)) as package:
         streams = {"/".join(path) for path in package.listdir(streams=True, storages=True)}

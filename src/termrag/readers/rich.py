@@ -19,7 +19,7 @@ _XML_DOCUMENTS = frozenset(("article", "book", "feed", "rss", "RDF", "TEI", "htm
 _XML_TITLES = frozenset(("title", "article-title", "head"))
 _XML_SECTIONS = frozenset(("sec", "section", "abstract", "chapter", "item", "entry", "div", "app", "ref-list"))
 _XML_BLOCKS = frozenset(
-    "p para caption label tr li list-item td-row summary description content pubDate link author name ref".split()
+    re.findall(r"[\w-]+", "p para caption label li list-item summary description content pubDate link author name ref")
 )
 _XML_SILENT = frozenset(("script", "style", "journal-meta", "permissions", "xref-group"))
 _MAX_DEPTH = 200
@@ -28,10 +28,10 @@ _ODT_TYPE = "application/vnd.oasis.opendocument.text"
 
 
 def read_rtf(data: bytes) -> Content:
-    from striprtf.striprtf import rtf_to_text
+    from striprtf import striprtf
 
     source = data.decode("latin-1")
-    text = clean(rtf_to_text(source, encoding=_code_page(source), errors="replace"))
+    text = clean(str(striprtf.rtf_to_text(source, encoding=_code_page(source), errors="replace")))  # type: ignore[no-untyped-call]
     text = re.sub(r"[ \t]*\|[ \t]*\n", "\n", re.sub(r"\n{3,}", "\n\n", text)).strip()
     if not text:
         raise UnreadableFile("has no text", "Open it in its own program and look whether it is empty.")
@@ -194,5 +194,3 @@ def _first_text(root: Element | None, name: str) -> str:
     if root is None:
         return ""
     return next((" ".join(clean(n.text).split()) for n in root.iter() if _local(n) == name and n.text), "")
-
-

@@ -21,7 +21,7 @@ _ROW_GAP = 2  # so many empty rows end a table
 
 
 def read_xlsx(data: bytes) -> Content:
-    import openpyxl
+    import openpyxl  # type: ignore[import-untyped]
 
     book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True, keep_links=False)
     sheets = ((sheet.title, sheet.iter_rows(values_only=True)) for sheet in book.worksheets)
@@ -32,7 +32,7 @@ def read_xlsx(data: bytes) -> Content:
 
 
 def read_xls(data: bytes) -> Content:
-    import xlrd
+    import xlrd  # type: ignore[import-untyped]
 
     book = xlrd.open_workbook(file_contents=data, on_demand=True, logfile=io.StringIO())
 
