@@ -1,0 +1,83 @@
+"""Hybrid search: both legs of the store, fused, near-duplicates taken out, every score explained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
+
+from termrag.analysis import Keyword, coverage, indexable, keywords, query_terms, terms
+from termrag.config import RetrievalSettings
+from termrag.records import Filters, Hit, IndexedChunk, Scores
+from termrag.retrieval.duplicates import Seen
+from termrag.retrieval.fusion import reciprocal_ranks, vector_weight
+from termrag.stores import Found, Store
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Mode = Literal["hybrid", "vector", "text"]
+
+_JUDGED = 5  # best chunks by words that tell what the question is about
+
+
+def search(
+    query: str,
+    *,
+    store: Store,
+    embed: Callable[[Sequence[str]], NDArray[np.float32]],
+    settings: RetrievalSettings,
+    limit: int,
+    filters: Filters | None = None,
+    mode: Mode = "hybrid",
+    languages: Sequence[str] = (),
+    count_tokens: Callable[[str], int] | None = None,
+) -> list[Hit]:
+    """Return at most `limit` chunks, best first, near-duplicates left out.
+
+    `languages` are those of the library, most frequent first; `count_tokens` is the embedder's: it tells how far the
+    vectors can be trusted. A leg brings `settings.candidates` chunks, or `limit` if that is more. A query without
+    words finds nothing. Raises what the store and the embedder raise.
+    """
+    if not query.strip():
+        return []
+    filters, depth = filters or Filters(), max(settings.candidates, limit)
+    wanted = keywords(query, languages)
+    by_words = store.search_terms(query_terms(query, languages), depth, filters) if mode != "vector" else []
+    weight = _weight(query, by_words, mode, count_tokens)
+    by_vector = store.search_vector(embed([query])[0], depth, filters) if mode != "text" else []
+    seen = Seen()
+    hits: list[Hit] = []
+    for hit in _fused(by_words, by_vector, weight):
+        if len(hits) == limit:
+            break
+        if seen.is_new(hit.chunk):
+            hits.append(_with_coverage(hit, wanted))
+    return hits
+
+
+def _weight(query: str, by_words: Sequence[Found], mode: Mode, count_tokens: Callable[[str], int] | None) -> float:
+    if mode != "hybrid":
+        return 1.0 if mode == "vector" else 0.0
+    return vector_weight(query, [found.chunk.text for found in by_words[:_JUDGED]], count_tokens)
+
+
+def _fused(by_words: Sequence[Found], by_vector: Sequence[Found], weight: float) -> Iterator[Hit]:
+    words = {found.chunk.chunk_id: (rank, found.score) for rank, found in enumerate(by_words, 1)}
+    vectors = {found.chunk.chunk_id: (rank, found.score) for rank, found in enumerate(by_vector, 1)}
+    chunks = {found.chunk.chunk_id: found.chunk for found in (*by_words, *by_vector)}
+    fused = reciprocal_ranks([(1.0 - weight, list(words)), (weight, list(vectors))])
+    for chunk_id, score in fused.items():
+        bm25_rank, bm25 = words.get(chunk_id, (None, None))
+        cosine_rank, cosine = vectors.get(chunk_id, (None, None))
+        yield Hit(chunks[chunk_id], Scores(score, cosine, cosine_rank, bm25, bm25_rank, weight))
+
+
+def _with_coverage(hit: Hit, wanted: Sequence[Keyword]) -> Hit:
+    share = coverage(wanted, _terms_of(hit.chunk))
+    return Hit(hit.chunk, replace(hit.scores, coverage=share))
+
+
+def _terms_of(chunk: IndexedChunk) -> set[str]:
+    return set(terms(indexable(chunk.title, chunk.heading, chunk.text), chunk.language).split())
