@@ -120,6 +120,7 @@ class Hub:
         found = sha256_of(part)
         if (expected and found != expected) or stated.contradicts(part, found):
             part.unlink()
+            _resume_note(part).unlink()
             hint = "" if file.sha256 else f"delete {recorded} if {source.hub} changed on purpose"
             raise TermragError(
                 f"{file.name} of {source.hub} has sha256 {found}, expected {expected or stated.etag}", hint

@@ -13,8 +13,8 @@ _START_S = 2.0  # for the interpreter of the child, on a busy machine
 
 
 def is_reachable(url: str, timeout_s: float) -> bool:
-    """Whether any HTTP answer comes, whatever its status. Takes at most `timeout_s` and two seconds more."""
-    command = [sys.executable, "-P", "-m", "termrag.models.reach", url, str(timeout_s)]
+    """Whether any answer comes, be it a refusal. Takes at most `timeout_s` and two seconds more."""
+    command = [sys.executable, "-I", "-S", __file__, url, str(timeout_s)]
     try:
         child = subprocess.run(
             command,
@@ -30,12 +30,19 @@ def is_reachable(url: str, timeout_s: float) -> bool:
 
 
 def main(url: str, timeout_s: float) -> int:
-    """What the child does: 0 for an answer, 1 for none."""
-    import httpx
+    """What the child does, with the standard library alone: 0 for an answer, 1 for none."""
+    import ssl
+    import urllib.error
+    import urllib.request
 
     try:
-        httpx.head(url, timeout=timeout_s)
-    except (httpx.HTTPError, httpx.InvalidURL, OSError):
+        urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=timeout_s).close()
+    except urllib.error.HTTPError:
+        return 0
+    except urllib.error.URLError as error:
+        # Whoever shows a certificate has answered; whether it is a good one is for the download to say.
+        return 0 if isinstance(error.reason, ssl.SSLError) else 1
+    except (OSError, ValueError):
         return 1
     return 0
 
