@@ -1,0 +1,267 @@
+"""How well a claim agrees with the windows of a passage: which exact facts it shares, and how much of its wording.
+
+Facts (numbers, dates, codes, names) are yes or no; words count by weight; word order and denials are compared apart.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from termrag.analysis.languages import fold
+from termrag.grounding.content import Word
+from termrag.grounding.dates import Date
+from termrag.grounding.evidence import Evidence, Reading
+from termrag.grounding.numbers import Number
+
+_FACT_WEIGHT = 4.0
+_CONTEXT = 0.9  # a word of the claim that stands in the passage's heading
+_KIN = 0.8  # a word that shares its beginning or a part with one of the window
+_ELSEWHERE = 0.35  # a word that stands elsewhere in the passage
+_KIN_CHARS = 5
+_LONGER = 0.02  # what each further sentence of a window costs
+_LACKS = 0.25  # what each missing fact costs when windows are compared
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """Something a claim states exactly. `kind` is number, date, code or name."""
+
+    kind: str
+    text: str
+    number: Number | None = None
+    date: Date | None = None
+    stem: str = ""
+
+    def is_in(self, reading: Reading, context: frozenset[str]) -> bool:
+        if self.number is not None:
+            return _number_is_in(self.number, reading)
+        if self.date is not None:
+            return _date_is_in(self.date, reading)
+        if self.kind == "code":
+            return self.stem in reading.codes or self.stem in context or self.stem in _letters(reading.text)
+        return self.stem in reading.stems or self.stem in context or _is_kin_name(self.text, reading.words)
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A claim laid over one window. `words` and `order` are the shares, 0 to 1, of the claim's weighted words and of
+    its neighbouring pairs that the window holds; `missing` are the facts it lacks; `found` the stems it holds."""
+
+    evidence: Evidence
+    window: Reading
+    words: float
+    order: float
+    missing: tuple[Fact, ...]
+    found: frozenset[str]
+
+    @property
+    def worth(self) -> float:
+        """What windows are compared by: shorter ones win over longer ones that add nothing."""
+        length = _LONGER * max(0, self.window.text.strip().count(" ") // 25)
+        return 0.75 * self.words + 0.25 * self.order - _LACKS * len(self.missing) - length
+
+
+def facts_of(claim: Reading, *, nouns_are_capitalised: bool) -> tuple[Fact, ...]:
+    """The exact facts that a claim states. Where every noun has a capital, only runs of capitals are names."""
+    found = [Fact("date", d.text, date=d) for d in claim.dates]
+    found += [Fact("number", n.text, number=n) for n in claim.numbers if not _is_dated(n, claim.dates)]
+    found += [Fact("code", code, stem=code) for code in sorted(claim.codes)]
+    names = [w for w in claim.words if w.is_name and w.stem not in claim.codes]
+    if nouns_are_capitalised:
+        names = [w for w in names if w.text[1:] != w.text[1:].lower() or _has_neighbour(w, names, claim)]
+    return (*found, *(Fact("name", w.text, stem=w.stem) for w in names))
+
+
+def best_match(claim: Reading, facts: Sequence[Fact], evidence: Evidence) -> Match | None:
+    """The window of a passage that agrees best with a claim; None for a passage without text."""
+    kin = _kin(claim, evidence.whole.stems)
+    matches = (_match(claim, facts, evidence, window, kin) for window in evidence.windows)
+    return max(matches, key=lambda m: m.worth, default=None)
+
+
+def second_match(claim: Reading, first: Match, facts: Sequence[Fact], passages: Iterable[Evidence]) -> Match | None:
+    """A further window that holds facts which the first lacks, and says what they belong to."""
+    best: Match | None = None
+    for evidence in passages:
+        kin = _kin(claim, evidence.whole.stems)
+        for window in evidence.windows:
+            match = _match(claim, first.missing, evidence, window, kin)
+            gained = len(first.missing) - len(match.missing)
+            if gained and _belongs(claim, first, match) and (best is None or match.worth > best.worth):
+                best = match
+    return best
+
+
+def joined(claim: Reading, facts: Sequence[Fact], first: Match, second: Match) -> tuple[float, float]:
+    """(words, order) that two windows hold together."""
+    found = first.found | second.found
+    total = sum(w.weight for w in claim.words)
+    words = sum(w.weight for w in claim.words if w.stem in found) / total if total else 1.0
+    order = _order(claim, first.window.pairs | second.window.pairs)
+    return words, order
+
+
+def opposed(claim: Reading, window: Reading) -> str:
+    """The word that one side denies and the other does not; empty if they agree."""
+    shared = claim.stems & window.stems
+    ours, theirs = claim.negated & shared, window.negated & shared
+    if ours and not ours & theirs:
+        return _written(claim, next(iter(sorted(ours))))
+    if theirs and not claim.negated and _is_central(claim, window, theirs):
+        return _written(claim, next(iter(sorted(theirs))))
+    return ""
+
+
+def swapped(claim: Reading, window: Reading) -> tuple[str, str] | None:
+    """Two names that stand in the other order around the same word, in the same voice; None if none do."""
+    names = [w for w in claim.words if w.is_name]
+    if len(names) < 2 or _is_passive(claim.text) != _is_passive(window.text):
+        return None
+    place = _places(window)
+    for first, second in zip(names, names[1:], strict=False):
+        between = [w for w in claim.words if first.end <= w.start < second.start and not w.is_name and w.stem in place]
+        if not between or first.stem not in place or second.stem not in place or first.stem == second.stem:
+            continue
+        verb = place[between[0].stem][0]
+        if max(place[second.stem]) < verb < min(place[first.stem]):
+            return first.text, second.text
+    return None
+
+
+# --- windows ---------------------------------------------------------------------------------------------------
+
+
+def _match(
+    claim: Reading, facts: Sequence[Fact], evidence: Evidence, window: Reading, kin: Mapping[str, frozenset[str]]
+) -> Match:
+    missing = tuple(f for f in facts if not f.is_in(window, evidence.context))
+    got = _FACT_WEIGHT * (sum(f.kind != "name" for f in facts) - sum(f.kind != "name" for f in missing))
+    total = _FACT_WEIGHT * sum(f.kind != "name" for f in facts)
+    found = set()
+    for word in claim.words:
+        total += word.weight
+        share = _share(word, window, evidence, kin)
+        got += word.weight * share
+        if share > _ELSEWHERE:
+            found.add(word.stem)
+    words = got / total if total else 0.0
+    return Match(evidence, window, words, _order(claim, window.pairs), missing, frozenset(found))
+
+
+def _share(word: Word, window: Reading, evidence: Evidence, kin: Mapping[str, frozenset[str]]) -> float:
+    if word.stem in window.stems or any(stem in window.stems for stem in word.also):
+        return 1.0
+    if word.stem in evidence.context:
+        return _CONTEXT
+    if kin[word.stem] & window.stems:
+        return _KIN
+    return _ELSEWHERE if word.stem in evidence.whole.stems else 0.0
+
+
+def _order(claim: Reading, pairs: frozenset[tuple[str, str]]) -> float:
+    stems = [w.stem for w in claim.words]
+    wanted = list(zip(stems, stems[1:], strict=False))
+    if not wanted:
+        return 1.0
+    return sum(pair in pairs or pair[::-1] in pairs for pair in wanted) / len(wanted)
+
+
+def _kin(claim: Reading, stems: frozenset[str]) -> dict[str, frozenset[str]]:
+    """For each word of a claim, the other stems of a passage that are made of the same word."""
+    kin: dict[str, frozenset[str]] = {}
+    for word in claim.words:
+        mine = word.stem
+        if len(mine) < _KIN_CHARS or not mine.isalpha():
+            kin[mine] = frozenset()
+            continue
+        kin[mine] = frozenset(s for s in stems if len(s) >= _KIN_CHARS and _is_kin(mine, s))
+    return kin
+
+
+def _is_kin(mine: str, theirs: str) -> bool:
+    shorter, longer = sorted((mine, theirs), key=len)
+    shared = next((i for i, (a, b) in enumerate(zip(shorter, longer, strict=False)) if a != b), len(shorter))
+    begins_alike = shared >= _KIN_CHARS and shared >= len(longer) * 0.6
+    return begins_alike or (len(shorter) >= 6 and len(longer) >= 9 and shorter in longer)
+
+
+def _belongs(claim: Reading, first: Match, second: Match) -> bool:
+    """A fact found apart counts only where the second window also says a word that the first does not, or where the
+    first window had nothing more to say: else a number is borrowed from something else."""
+    return bool(second.found - first.found)
+
+
+def _places(window: Reading) -> dict[str, list[int]]:
+    place: dict[str, list[int]] = {}
+    for word in window.words:
+        place.setdefault(word.stem, []).append(word.start)
+    return place
+
+
+_PASSIVE = re.compile(r"\b(?:by|von|durch|wurde|wird|worden|par|por|da)\b", re.IGNORECASE)
+
+
+def _is_passive(text: str) -> bool:
+    return bool(_PASSIVE.search(text))
+
+
+def _is_central(claim: Reading, window: Reading, denied: frozenset[str]) -> bool:
+    """A denial in a window counts against a claim that holds the denied word nowhere undenied in that window."""
+    return all(sum(w.stem == stem for w in window.words) == 1 for stem in denied) and len(claim.words) > 0
+
+
+def _written(claim: Reading, stem: str) -> str:
+    return next((w.text for w in claim.words if w.stem == stem), stem)
+
+
+# --- facts -----------------------------------------------------------------------------------------------------
+
+
+def _number_is_in(number: Number, reading: Reading) -> bool:
+    if any(number.agrees(other) for other in reading.numbers):
+        return True
+    if number.dimension:
+        return False
+    return any(year in number.values for date in reading.dates for year, _, _ in date.readings)
+
+
+def _date_is_in(date: Date, reading: Reading) -> bool:
+    if date.is_within(reading.dates):
+        return True
+    without_year = Date(date.text, frozenset((None, m, d) for _, m, d in date.readings), date.start, date.end)
+    years = {y for y, _, _ in date.readings if y}
+    is_split = any(m for _, m, _ in date.readings) and without_year.is_within(reading.dates)
+    return is_split and any(y in n.values for n in reading.numbers for y in years)
+
+
+def _is_dated(number: Number, stated: Sequence[Date]) -> bool:
+    return any(d.start <= number.start < d.end for d in stated)
+
+
+def _is_kin_name(name: str, words: Sequence[Word]) -> bool:
+    folded = fold(name.casefold())
+    return any(fold(w.text.casefold()) == folded for w in words) or (
+        len(folded) >= _KIN_CHARS and any(_is_kin(folded, fold(w.text.casefold())) for w in words)
+    )
+
+
+def _has_neighbour(word: Word, names: Sequence[Word], claim: Reading) -> bool:
+    def touches(a: Word, b: Word) -> bool:
+        return b.start - a.end == 1 and claim.text[a.end - claim.start : b.start - claim.start].isspace()
+
+    return any(touches(word, other) or touches(other, word) for other in names)
+
+
+def _letters(text: str) -> str:
+    return re.sub(r"[\W_]", "", text).lower()
+
+
+def missing_words(claim: Reading, passages: Sequence[Evidence]) -> Iterator[str]:
+    """The words of a claim that stand in no passage, as written."""
+    known = frozenset[str]().union(*(e.whole.stems | e.context for e in passages))
+    kin = _kin(claim, known)
+    for word in claim.words:
+        if word.stem not in known and not kin[word.stem]:
+            yield word.text
