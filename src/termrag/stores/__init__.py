@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from termrag.errors import ConfigError
 from termrag.records import Filters, IndexedChunk, Row, StoreStats
 
 if TYPE_CHECKING:
@@ -75,3 +77,24 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Release everything; idempotent."""
+
+
+def open_store(kind: str, folder: Path, identity: Identity | None, *, create: bool) -> Store:
+    """Open the store in `folder`, or make it where `create` says so (then `identity` is needed).
+
+    Without an identity whatever is there is opened, to be looked at. Raises StoreUnavailable where there is none,
+    LibraryMismatch where it was made with another identity.
+    """
+    if kind == "lancedb":
+        from termrag.stores.lancedb import open_lance
+
+        return open_lance(folder, identity, create=create)
+    raise ConfigError(f"library.store: there is no store called {kind}", "termrag config set library.store lancedb")
+
+
+def discard_store(kind: str, folder: Path) -> None:
+    """Delete the store in `folder` with all that is in it; the first step of a rebuild."""
+    if kind == "lancedb":
+        from termrag.stores.lancedb import discard_lance
+
+        discard_lance(folder)

@@ -1,0 +1,333 @@
+"""The embedded index in LanceDB: one table, one commit per batch of documents; knows no files and no models.
+
+A document is replaced by one upsert that also overwrites its surplus old rows with tombstones (text, terms and vector
+NULL). Tombstones are invisible to both searches; plain scans leave them out, maintenance purges them. Full-text search
+sees only the words in `terms`, split at white space and taken literally: the analysis is ours, not the store's.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from termrag.errors import LibraryMismatch, StoreUnavailable
+from termrag.records import Filters, IndexedChunk, Row, StoreStats
+from termrag.stores import Found, Identity
+from termrag.stores.failures import guarded
+from termrag.stores.filters import VISIBLE, condition, one_of
+from termrag.stores.rows import FOUND_COLUMNS, chunk_of, schema_for, table_of, tombstone_positions
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+_TABLE = "chunks"
+_METADATA_KEY = b"termrag"
+_KEEP_VERSIONS = timedelta(minutes=15)  # a slow reader may still hold files of a version this old
+_VECTOR_INDEX_ROWS = 50_000  # below, exact search takes tens of milliseconds and needs no index
+_LARGE_ROWS = 500_000
+_MANY_ROWS = 300_000  # compaction rewrites much: do it more seldom
+_REBUILD_GROWTH = 4
+_ALL = 2**31 - 1
+
+_T = TypeVar("_T")
+
+
+def open_lance(folder: Path, identity: Identity | None, *, create: bool) -> LanceStore:
+    """Open the table in `folder`, or make it. Raises StoreUnavailable, LibraryMismatch."""
+    if not folder.is_dir() and not create:
+        raise StoreUnavailable(f"There is no index in {folder}.", "termrag add PATH")
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    store = LanceStore(folder)
+    store.open(identity, create=create)
+    return store
+
+
+def discard_lance(folder: Path) -> None:
+    """Delete the index and all that is in it."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+class LanceStore:
+    """One open table; every method is one call into LanceDB, retried where another process may be in the way."""
+
+    def __init__(self, folder: Path) -> None:
+        os.environ.setdefault("LANCEDB_LOG", "error")  # its warnings would be written over the screen
+        import lancedb
+
+        self._folder = folder
+        self._connection = lancedb.connect(str(folder), read_consistency_interval=timedelta(0))
+        self._table: Any = None
+        self._dimension = 0
+        self._nprobes = 20
+        self._refine = 10
+
+    # --- opening -------------------------------------------------------------------------------------------------
+
+    def open(self, identity: Identity | None, *, create: bool) -> None:
+        """Open the table and hold its identity against `identity`, where one is given."""
+        if not self._exists() and (not create or identity is None):
+            raise StoreUnavailable(f"There is no index in {self._folder}.", "termrag add PATH")
+        if create and identity is not None:
+            with self._creating():
+                if not self._exists():
+                    self._create(identity)
+                self._table = guarded(lambda: self._connection.open_table(_TABLE))
+                self._index()
+        else:
+            self._table = guarded(lambda: self._connection.open_table(_TABLE))
+        found = self.identity()
+        if found is None:
+            raise StoreUnavailable(
+                f"The index in {self._folder} does not say how it was made.", "termrag add --rebuild"
+            )
+        if identity is not None and found != identity:
+            raise LibraryMismatch(_difference(found, identity), "termrag add --rebuild")
+        self._dimension = found.dimension
+        self._tune()
+
+    def _tune(self) -> None:
+        """How many lists of a vector index to visit, and how many candidates to compare exactly, for 0.99 recall."""
+        is_large = self._read(lambda table: table.count_rows()) >= _LARGE_ROWS
+        self._nprobes, self._refine = (50, 20) if is_large else (20, 10)
+
+    def _exists(self) -> bool:
+        return _TABLE in guarded(lambda: self._connection.list_tables().tables)
+
+    @contextmanager
+    def _creating(self) -> Iterator[None]:
+        with (self._folder / "create.lock").open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    def _create(self, identity: Identity) -> None:
+        metadata = {_METADATA_KEY: json.dumps(asdict(identity)).encode()}
+        schema = schema_for(identity.dimension).with_metadata(metadata)
+        guarded(lambda: self._connection.create_table(_TABLE, schema=schema))
+
+    def _index(self) -> None:
+        """Add the indexes that are missing: all of them on a new table, some if its maker was killed."""
+        from lancedb.index import FTS, BTree
+
+        have = {column for index in self._read(lambda table: table.list_indices()) for column in index.columns}
+        if "terms" not in have:
+            words = FTS(
+                base_tokenizer="whitespace",
+                with_position=False,
+                max_token_length=512,
+                lower_case=False,
+                stem=False,
+                remove_stop_words=False,
+                ascii_folding=False,
+            )
+            self._read(lambda table: table.create_index("terms", config=words))
+        if "document_id" not in have:
+            self._read(lambda table: table.create_index("document_id", config=BTree()))
+
+    def identity(self) -> Identity | None:
+        metadata = self._read(lambda table: table.schema.metadata) or {}
+        text = metadata.get(_METADATA_KEY)
+        return Identity(**json.loads(text)) if text else None
+
+    # --- writing -------------------------------------------------------------------------------------------------
+
+    def replace(self, documents: Mapping[str, Sequence[Row]]) -> None:
+        removed = [document for document, rows in documents.items() if not rows]
+        kept = {document: rows for document, rows in documents.items() if rows}
+        if not kept:
+            self.delete(removed)
+            return
+        old = self._positions(list(documents))
+        rows = [row for document in kept.values() for row in document]
+        table = table_of(rows, tombstone_positions(documents, old), self._dimension)
+        self._write(table, is_new=not old)
+
+    def _positions(self, document_ids: Sequence[str]) -> dict[str, int]:
+        """The highest position each document has in the table, tombstones included."""
+        found = self._read(
+            lambda table: (
+                table.search()
+                .where(one_of("document_id", document_ids))
+                .select(["document_id", "position"])
+                .limit(_ALL)
+                .to_arrow()
+            )
+        )
+        highest: dict[str, int] = {}
+        for document, position in zip(found["document_id"].to_pylist(), found["position"].to_pylist(), strict=True):
+            highest[document] = max(position, highest.get(document, -1))
+        return highest
+
+    def _write(self, rows: pa.Table, *, is_new: bool) -> None:
+        def commit(table: Any) -> None:
+            if is_new:
+                table.add(rows, on_bad_vectors="null")
+                return
+            upsert = table.merge_insert("chunk_id").when_matched_update_all().when_not_matched_insert_all()
+            upsert.use_index(False).execute(rows, on_bad_vectors="null")
+
+        self._read(commit)
+
+    def relocate(self, places: Mapping[str, tuple[str, int]]) -> None:
+        if not places:
+            return
+        from termrag.stores.rows import with_places
+
+        found = self._read(
+            lambda table: (
+                table.search().where(f"{one_of('document_id', list(places))} AND {VISIBLE}").limit(_ALL).to_arrow()
+            )
+        )
+        if found.num_rows:
+            self._write(with_places(found, places), is_new=False)
+
+    def delete(self, document_ids: Sequence[str]) -> None:
+        if document_ids:
+            self._read(lambda table: table.delete(one_of("document_id", document_ids)))
+
+    # --- reading -------------------------------------------------------------------------------------------------
+
+    def search_vector(self, vector: NDArray[np.float32], limit: int, filters: Filters) -> list[Found]:
+        if vector.shape != (self._dimension,):
+            raise ValueError(f"the vector has shape {vector.shape}, not ({self._dimension},)")
+
+        def search(table: Any) -> pa.Table:
+            query = table.search(vector, vector_column_name="vector").distance_type("cosine")
+            query = query.nprobes(self._nprobes).refine_factor(self._refine)
+            return _limited(query, filters, limit, "_distance")
+
+        return [Found(chunk_of(row), 1.0 - row["_distance"]) for row in self._read(search).to_pylist()]
+
+    def search_terms(self, terms: str, limit: int, filters: Filters) -> list[Found]:
+        if not terms.strip():
+            return []
+        from lancedb.query import MatchQuery
+
+        words: Any = MatchQuery(terms, "terms")  # type: ignore[call-arg]
+
+        def search(table: Any) -> pa.Table:
+            return _limited(table.search(words), filters, limit, "_score")
+
+        return [Found(chunk_of(row), row["_score"]) for row in self._read(search).to_pylist()]
+
+    def chunks(self, document_id: str, positions: Sequence[int] | None = None) -> list[IndexedChunk]:
+        where = f"{one_of('document_id', [document_id])} AND {VISIBLE}"
+        if positions is not None:
+            if not positions:
+                return []
+            where += f" AND position IN ({', '.join(str(int(position)) for position in positions)})"
+        found = self._read(lambda table: table.search().where(where).select(FOUND_COLUMNS).limit(_ALL).to_arrow())
+        return sorted((chunk_of(row) for row in found.to_pylist()), key=lambda chunk: chunk.position)
+
+    def vectors(self, document_id: str) -> dict[str, NDArray[np.float32]]:
+        where = f"{one_of('document_id', [document_id])} AND {VISIBLE}"
+        found = self._read(
+            lambda table: table.search().where(where).select(["text_hash", "vector"]).limit(_ALL).to_arrow()
+        ).combine_chunks()
+        matrix = found["vector"].combine_chunks().flatten().to_numpy().reshape(-1, self._dimension)
+        return dict(zip(found["text_hash"].to_pylist(), matrix, strict=True))
+
+    def scan(self) -> Iterator[IndexedChunk]:
+        table = guarded(lambda: self._connection.open_table(_TABLE))
+        table.checkout(table.version)
+        for batch in table.search().where(VISIBLE).select(FOUND_COLUMNS).to_batches(1000):
+            for row in batch.to_pylist():
+                yield chunk_of(row)
+
+    def stats(self) -> StoreStats:
+        rows = self._read(lambda table: table.count_rows(VISIBLE))
+        first = self._read(lambda table: table.count_rows("position = 0 AND text IS NOT NULL"))
+        indexes = self._read(lambda table: table.list_indices())
+        vector_index = next((index.index_type for index in indexes if index.columns == ["vector"]), "")
+        return StoreStats(
+            rows=rows,
+            documents=first,
+            fragments=self._fragments(),
+            unindexed_rows=max((index.num_unindexed_rows or 0 for index in indexes), default=0),
+            size_bytes=_size_bytes(self._folder),
+            vector_index=vector_index,
+        )
+
+    def _fragments(self) -> int:
+        return int(self._read(lambda table: table.stats())["fragment_stats"]["num_fragments"])
+
+    # --- care ----------------------------------------------------------------------------------------------------
+
+    def maintain(self, *, force: bool = False) -> bool:
+        rows = self._read(lambda table: table.count_rows())
+        most_fragments = 50 if rows > _MANY_ROWS else 20
+        if not force and self._fragments() < most_fragments:
+            return False
+        size = _size_bytes(self._folder)
+        free = shutil.disk_usage(self._folder).free
+        if free < 1.3 * size:
+            if not force:
+                return False
+            raise StoreUnavailable(
+                f"Compacting needs {1.3 * size / 1e6:.0f} MB, and {free / 1e6:.0f} MB are free.",
+                "Free some disk space.",
+            )
+        self._read(lambda table: table.delete("text IS NULL"))
+        self._read(lambda table: table.optimize(cleanup_older_than=_KEEP_VERSIONS))
+        self._index_vectors(rows)
+        self._tune()
+        return True
+
+    def _index_vectors(self, rows: int) -> None:
+        if rows < _VECTOR_INDEX_ROWS:
+            return
+        from lancedb.index import IvfRq
+
+        note = self._folder / "vector-index.json"
+        indexes = self._read(lambda table: table.list_indices())
+        has_index = any(index.columns == ["vector"] for index in indexes)
+        rows_at_build = json.loads(note.read_text()).get("rows", 0) if has_index and note.exists() else 0
+        if has_index and rows < _REBUILD_GROWTH * max(rows_at_build, _VECTOR_INDEX_ROWS):
+            return
+        config = IvfRq(distance_type="cosine")  # never bare: the default is an order of magnitude dearer and worse
+        self._read(lambda table: table.create_index("vector", config=config))
+        note.write_text(json.dumps({"rows": rows}))
+
+    def close(self) -> None:
+        self._table = None
+
+    def _read(self, call: Callable[[Any], _T]) -> _T:
+        """Call with the table; mend what can be mended, name what cannot."""
+        if self._table is None:
+            raise StoreUnavailable("The index is closed.", "Open it again.")
+        table = self._table
+        return guarded(lambda: call(table), refresh=table.checkout_latest)
+
+
+def _limited(query: Any, filters: Filters, limit: int, score: str) -> pa.Table:
+    where = condition(filters)
+    if where:
+        query = query.where(where)
+    return query.limit(limit).select([*FOUND_COLUMNS, score]).to_arrow()
+
+
+def _difference(found: Identity, wanted: Identity) -> str:
+    have, want = asdict(found), asdict(wanted)
+    parts = [f"{name} {have[name]}, now {want[name]}" for name in have if have[name] != want[name]]
+    return f"The library was built with another setup: {'; '.join(parts)}."
+
+
+def _size_bytes(folder: Path) -> int:
+    total = 0
+    for where, _, names in os.walk(folder):
+        for name in names:
+            try:
+                total += os.lstat(f"{where}/{name}").st_size
+            except FileNotFoundError:  # another process tidies up meanwhile
+                continue
+    return total
