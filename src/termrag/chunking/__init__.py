@@ -21,6 +21,8 @@ __all__ = ["CHUNKER_VERSION", "CountTokens", "chunk"]
 CHUNKER_VERSION = "1"
 """Changes whenever the same content may give other chunks; part of what a library was built with."""
 
+_JOINT = 2  # tokens that joining two texts may cost at most; where that might exceed a limit, the whole is counted
+
 
 def chunk(content: Content, count_tokens: CountTokens, max_tokens: int = 256) -> list[Chunk]:
     """Cut a content into chunks of at most `max_tokens` by `count_tokens`, most of them at least 60 % full.
@@ -46,7 +48,9 @@ def _finished(
     text = content.text[start:end]
     if part[0].header:
         text = f"{content.text[slice(*part[0].header)]}\n{text}"
-    tokens = size(text)
+    tokens = part[0].header_size + sum(piece.size for piece in part)
+    if tokens + _JOINT * len(part) > max_tokens:
+        tokens = size(text)
     if tokens <= max_tokens:
         page, label = places.page(start)
         yield Chunk(

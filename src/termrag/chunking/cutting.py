@@ -11,9 +11,10 @@ from termrag.records import Content
 
 CountTokens = Callable[[str], int]
 
-_GRAIN = 4  # blocks of up to a quarter of a chunk are not looked into
+_SMALL = 1.2  # blocks of so many characters per token of a chunk, about a quarter of it, are not looked into
 _CHARS_PER_TOKEN = 10  # a word that a tokenizer does not know is one token however long: bound the characters too
 _WINDOW_CHARS = 8  # characters per token that a first rough cut of an endless line allows
+_ROW_CHARS = 0.3  # rows of fewer characters per token of a chunk are taken together, to count fewer and longer texts
 _HEADER_SHARE = 3  # a table head of more than a third of a chunk is not repeated
 _SENTENCE = 0.15
 _SENTENCE_AND_LINE = 0.06
@@ -50,7 +51,7 @@ def pieces_of(content: Content, size: CountTokens, max_tokens: int) -> Iterator[
     """All pieces of a content in order, each of at most `max_tokens`; they tile it from its first visible line on."""
     cutter = _Cutter(content.text, size, max_tokens)
     table: list[Piece] = []
-    for block, end in _with_ends(content):
+    for block, end in _with_ends(content, int(max_tokens * _ROW_CHARS)):
         if table and block.header is None:
             yield from cutter.table(table)
             table = []
@@ -67,8 +68,8 @@ def pieces_of(content: Content, size: CountTokens, max_tokens: int) -> Iterator[
     yield from cutter.table(table)
 
 
-def _with_ends(content: Content) -> Iterator[tuple[Block, int]]:
-    """Blocks with their ends; the first of each page is marked."""
+def _with_ends(content: Content, row_chars: int) -> Iterator[tuple[Block, int]]:
+    """Blocks with their ends; the first of each page is marked, short rows of a table come several at once."""
     marks = iter(content.pages[1:])
     mark = next(marks, None)
     held: Block | None = None
@@ -77,6 +78,8 @@ def _with_ends(content: Content) -> Iterator[tuple[Block, int]]:
             block = replace(block, page_break=True)
             while mark and block.start >= mark.start_char:
                 mark = next(marks, None)
+        if held and held.header and held.header == block.header and block.start - held.start < row_chars:
+            continue
         if held:
             yield held, block.start
         held = block
@@ -94,29 +97,31 @@ class _Cutter:
 
     def cut(self, block: Block, end: int) -> Iterator[Piece]:
         """The pieces of one block."""
-        whole = self._piece(block, end)
         continued = block.page_break and continues_over(self._text, block.start)
-        small = whole.size <= self._max // _GRAIN and not continued
-        if small or (block.grain in ("whole", "fence") and whole.size <= self._max):
-            yield whole
-            return
+        small = end - block.start <= self._max * _SMALL and not continued
+        if small or block.grain in ("whole", "fence"):
+            whole = self._piece(block, end)
+            if whole.size <= self._max:
+                yield whole
+                return
+        whole = Piece(block.start, end, 0, block.path, block.cut, block.span)
         parts = self._prose(whole) if block.grain in ("prose", "whole") else self._lines(whole, block.grain)
         for number, part in enumerate(parts):
-            first = number == 0
-            opens_page = block.page_break and (number == 1 if continued else first)
-            span = block.span if first else 0.0
-            yield replace(part, cut=block.cut if first else part.cut, span=span, page_break=opens_page)
+            opens_page = block.page_break and number == int(continued)
+            if number == 0:
+                yield replace(part, cut=block.cut, span=block.span, page_break=opens_page)
+            else:
+                yield replace(part, page_break=True) if opens_page else part
 
     def row(self, block: Block, end: int) -> Piece:
         """A row of a table with the head that would be repeated above it."""
         if block.header != self._header:
             self._header = block.header
             self._header_size = self._size(self._text[slice(*block.header)]) if block.header else 0
-        piece = self._piece(block, end)
-        fits = block.header and self._header_size <= self._max // _HEADER_SHARE
-        if not fits or piece.size + self._header_size > self._max:
-            return piece
-        return replace(piece, header=block.header, header_size=self._header_size)
+        size = self._size(self._text[block.start : end])
+        if not block.header or max(self._header_size * _HEADER_SHARE, size + self._header_size) > self._max:
+            return Piece(block.start, end, size, block.path, block.cut)
+        return Piece(block.start, end, size, block.path, block.cut, 0.0, block.header, self._header_size)
 
     def table(self, rows: list[Piece]) -> Iterator[Piece]:
         """A table as one piece if it fits, else row by row."""
@@ -147,9 +152,8 @@ class _Cutter:
     def _lines(self, whole: Piece, grain: str) -> Iterator[Piece]:
         starts = line_starts(self._text, whole.start, whole.end)
         for number, (start, end) in enumerate(zip(starts, [*starts[1:], whole.end], strict=True)):
-            line = self._part(whole, start, end, FENCED_LINE if grain == "fence" else _LINE)
-            if number == 0:
-                line = replace(line, cut=whole.cut)
+            cut = whole.cut if number == 0 else FENCED_LINE if grain == "fence" else _LINE
+            line = self._part(whole, start, end, cut)
             yield from self._halved(line) if line.size > self._max else (line,)
 
     def _halved(self, piece: Piece) -> Iterator[Piece]:

@@ -33,25 +33,27 @@ def packed(pieces: Iterable[Piece], max_tokens: int) -> Iterator[list[Piece]]:
 
 
 def _cheapest(run: list[Piece], max_tokens: int) -> list[list[Piece]]:
-    best = [0.0] * (len(run) + 1)
-    begins = [0] * (len(run) + 1)
-    for end in range(1, len(run) + 1):
-        best[end] = float("inf")
-        size, spanned = 0, 0.0
-        for begin in range(end - 1, -1, -1):
-            piece = run[begin]
-            size += piece.size
-            full = size + piece.header_size
-            if full > max_tokens and begin < end - 1:
-                if size > max_tokens:
-                    break
-                spanned += piece.span
-                continue
-            cost = best[begin] + _PER_CHUNK + max(0.0, 1.0 - full / max_tokens) ** 2 + spanned
-            cost += piece.cut if begin else 0.0
-            if cost < best[end]:
-                best[end], begins[end] = cost, begin
-            spanned += piece.span
+    if not run:
+        return []
+    costs = [(piece.size, piece.header_size, piece.cut, piece.span) for piece in run]
+    costs[0] = (*costs[0][:2], 0.0, 0.0)
+    best = [0.0]
+    begins = [0]
+    for end in range(len(run)):
+        size, spanned, least, at = 0, 0.0, float("inf"), end
+        for begin in range(end, -1, -1):
+            more, header, cut, span = costs[begin]
+            size += more
+            if size > max_tokens and begin < end:
+                break
+            empty = 1.0 - (size + header) / max_tokens
+            if empty >= 0.0 or begin == end:
+                cost = best[begin] + cut + spanned + (empty * empty if empty > 0.0 else 0.0)
+                if cost < least:
+                    least, at = cost, begin
+            spanned += span
+        best.append(least + _PER_CHUNK)
+        begins.append(at)
     chunks: list[list[Piece]] = []
     end = len(run)
     while end:
