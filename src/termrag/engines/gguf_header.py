@@ -59,7 +59,9 @@ def read_header(file: Path) -> GgufHeader:
 
 
 def _damaged(file: Path, why: str) -> EngineFailed:
-    return EngineFailed(f"{file} is damaged or not a GGUF file: {why}", "termrag models pull fetches it again")
+    return EngineFailed(
+        f"{file} is damaged or not a GGUF file: {why}", "termrag models rm and termrag models pull fetch it afresh"
+    )
 
 
 class _Reader:

@@ -25,6 +25,7 @@ from termrag.engines.generation import (
     REPETITION_WINDOW,
     TEMPLATE_VALUES,
     LatestStream,
+    StopFilter,
     Stopwatch,
     return_memory,
     too_long,
@@ -80,7 +81,7 @@ class LlamaCppEngine:
     def _generate(self, messages: Sequence[Message], sampling: Sampling) -> Generator[EngineEvent, None, None]:
         watch = Stopwatch()
         self.load()
-        run = self._run = _Run(self._server, _body(messages, sampling), watch)
+        run = self._run = _Run(self._server, _body(messages, sampling), StopFilter(sampling.stop), watch)
         try:
             while True:
                 event = run.events.get()
@@ -156,9 +157,11 @@ class _Run:
     The queue needs no bound of its own: llama.cpp decodes ahead of the callback anyway, to max_tokens at most.
     """
 
-    def __init__(self, server: Any, body: dict[str, Any], watch: Stopwatch) -> None:
+    def __init__(self, server: Any, body: dict[str, Any], stop: StopFilter, watch: Stopwatch) -> None:
         self.events: SimpleQueue[EngineEvent | EngineFailed] = SimpleQueue()
+        self._stop = stop
         self._watch = watch
+        self._progress: dict[str, int] = {"total": 0, "cache": 0}
         self._stopped = threading.Event()
         self._reason = ""
         self._ended = False
@@ -197,26 +200,36 @@ class _Run:
             self._end(_failure(chunk["error"]))
             return
         if progress := chunk.get("prompt_progress"):
+            self._progress = progress
             self.events.put(Prefill(max(progress["processed"], progress["cache"]), progress["total"]))
         for choice in chunk.get("choices", ()):
             if text := choice["delta"].get("content"):
-                self._watch.token()
-                self.events.put(Piece(text))
+                self._watch.token(chunk["timings"]["predicted_n"] - self._watch.generated)
+                self.events.put(Piece(self._stop.feed(text)))
             self._reason = choice.get("finish_reason") or self._reason
-        if usage := chunk.get("usage"):
+        if self._stop.stopped:
+            self._done("stop", self._progress["total"], self._progress["cache"])
+        elif usage := chunk.get("usage"):
+            self.events.put(Piece(self._stop.flush()))
             self._watch.generated = usage["completion_tokens"]
             cached = usage["prompt_tokens_details"]["cached_tokens"]
-            self._end(Done(self._reason or "stop", self._watch.usage(usage["prompt_tokens"], cached)))
+            self._done(self._reason or "stop", usage["prompt_tokens"], cached)
+
+    def _done(self, reason: str, prompt_tokens: int, cached_tokens: int) -> None:
+        self._end(Done(reason, self._watch.usage(prompt_tokens, cached_tokens)))
+        self._stopped.set()
 
 
 def _body(messages: Sequence[Message], sampling: Sampling) -> dict[str, Any]:
-    """The request, as llama-server spells it. Its own stop strings hold back as ours do, and count exactly."""
+    """The request, as llama-server spells it. Without the stop strings: what it holds back for them is lost where the
+    answer ends otherwise."""
     return {
         "messages": _plain(messages),
         "chat_template_kwargs": dict(TEMPLATE_VALUES),
         "stream": True,
         "stream_options": {"include_usage": True},
         "return_progress": True,
+        "timings_per_token": True,
         "cache_prompt": True,
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,
@@ -226,7 +239,6 @@ def _body(messages: Sequence[Message], sampling: Sampling) -> dict[str, Any]:
         "repeat_last_n": REPETITION_WINDOW,
         "seed": -1 if sampling.seed is None else sampling.seed,
         "max_tokens": sampling.max_tokens,
-        "stop": [stop for stop in sampling.stop if stop],
     }
 
 
