@@ -1,7 +1,7 @@
 """Print a command that the README gives, so that checks run exactly what a newcomer pastes.
 
-    python bench/readme_commands.py start
-    python bench/readme_commands.py test
+python bench/readme_commands.py start
+python bench/readme_commands.py test
 """
 
 from __future__ import annotations

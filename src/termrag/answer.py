@@ -205,7 +205,7 @@ class _Writer:
             checked = self._check(sentence)
             self.sentences.append(checked)
             if self.checked:
-                yield Checked(checked)
+                yield Checked(checked, _mark(checked))
 
     def _show(self, until: int) -> Iterator[AskEvent]:
         if until > self._shown:
@@ -216,6 +216,13 @@ class _Writer:
         if not self.checked:
             return grounding.unchecked(sentence)
         return grounding.check(sentence, self.passages, embed=self.embed)
+
+
+def _mark(sentence: Sentence) -> str:
+    """What `cited` puts behind the sentence's last visible character."""
+    body = sentence.text.rstrip()
+    marked = grounding.cited([sentence]).rstrip()
+    return marked[len(body) :] if marked.startswith(body) else ""
 
 
 # What may turn out to end a sentence is shown only once the sentence's end is decided.

@@ -59,9 +59,11 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A sentence is finished and has been held against the passages."""
+    """A sentence is finished and has been held against the passages. `mark` is what a face shows right after its last
+    visible character: the numbers of its citations with the space before them, or nothing."""
 
     sentence: Sentence
+    mark: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +72,6 @@ class Answered:
 
     answer: Answer
 
-
-AskEvent = Searching | Retrieved | Refused | Loading | Notice | Reading | Token | Checked | Answered
 
 # --- ingesting ---------------------------------------------------------------------------------------------------
 
@@ -175,3 +175,6 @@ class Verified:
 
 
 PullEvent = Downloading | Preparing | Verified
+
+# A question may have to fetch its model first.
+AskEvent = Searching | Retrieved | Refused | Loading | Notice | Reading | Token | Checked | Answered | PullEvent

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar, cast
 
@@ -48,8 +48,8 @@ class Lane:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
 
-async def _finish(work: asyncio.Future[None] | object) -> None:
+async def _finish(work: Coroutine[None, None, None]) -> None:
     """Wait for clean-up even while being cancelled; a second cancellation stops the waiting, not the clean-up."""
-    task = asyncio.ensure_future(work)  # type: ignore[arg-type]
+    task = asyncio.ensure_future(work)
     with contextlib.suppress(asyncio.CancelledError):
         await asyncio.shield(task)

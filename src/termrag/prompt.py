@@ -53,7 +53,9 @@ def pack(
             cut.append(BudgetLine(f"passage {weakest.place}", _size(weakest, count), "no room: weakest passage"))
         elif turns:
             dropped = (len(turns) // 4 or 1) * 2
-            cut.append(BudgetLine(f"{min(dropped, len(turns))} old messages", count(turns[:dropped]), "no room: oldest"))
+            cut.append(
+                BudgetLine(f"{min(dropped, len(turns))} old messages", count(turns[:dropped]), "no room: oldest")
+            )
             turns = turns[dropped:]
         else:
             needed = count(_messages(system, [], [], question))

@@ -31,11 +31,13 @@ from termrag.records import (
 )
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from termrag.answer import Evidence
     from termrag.doctor import Finding
 
 SearchMode = Literal["hybrid", "vector", "text"]
-AskMode = Literal["documents", "general"]
 
 
 class Rag:
@@ -70,18 +72,18 @@ class Rag:
         context: str | None = None,
         context_name: str = "stdin",
         history: Sequence[Message] = (),
-        mode: AskMode = "documents",
+        general: bool = False,
     ) -> AsyncGenerator[AskEvent, None]:
         """Answer a question, ending with Answered.
 
-        With `context` the answer rests on that text instead of the library; mode "general" asks the model alone.
+        With `context` the answer rests on that text instead of the library; `general` asks the model alone.
         Raises ModelMissing, EngineFailed, LibraryMismatch or StoreUnavailable.
         """
         from termrag import answer
 
         request = answer.Request(
             question=question,
-            find=self._finder(filters or Filters(), context, context_name, mode),
+            find=None if general else self._finder(filters or Filters(), context, context_name),
             sampling=sampling or self._sampling(),
             history=tuple(history),
             gated=context is None,
@@ -97,11 +99,7 @@ class Rag:
                     _log(event)
                 yield event
 
-    def _finder(
-        self, filters: Filters, context: str | None, context_name: str, mode: AskMode
-    ) -> Callable[[str], Evidence] | None:
-        if mode == "general":
-            return None
+    def _finder(self, filters: Filters, context: str | None, context_name: str) -> Callable[[str], Evidence]:
         if context is not None:
             return lambda question: self._parts.evidence_in(context_name, context, question)
         return lambda question: self._parts.evidence(question, filters)
@@ -167,7 +165,7 @@ class Rag:
         """A document's chunks in order."""
         return await self._disk.run(lambda: self._parts.store().chunks(document_id))
 
-    def _embed_from_disk(self, texts: Sequence[str]):  # type: ignore[no-untyped-def]
+    def _embed_from_disk(self, texts: Sequence[str]) -> NDArray[np.float32]:
         return self._models.call(self._parts.embed, texts)
 
     # --- models --------------------------------------------------------------------------------------------------

@@ -148,9 +148,8 @@ def test_the_scripted_engine_shows_an_unsupported_sentence(termrag):
     script = "The causeway is 420 metres long. It was built by Martians in 1742."
     ran = termrag("ask", "--engine", "scripted", "How long is the causeway to the Calf?", TERMRAG_MODELS_SCRIPT=script)
     assert ran.code == 4
-    first, second = ran.out.strip().split(". ", 1) if ". " in ran.out else (ran.out, "")
-    assert "[?]" not in first
-    assert ran.out.count("[?]") == 1
+    assert ran.out.startswith("The causeway is 420 metres long. [")
+    assert ran.out.endswith("It was built by Martians in 1742. [?]\n")
 
 
 def test_the_trace_names_every_stage(termrag):

@@ -11,7 +11,19 @@ import click
 from termrag.cli import output
 from termrag.cli.session import filters_of, open_rag, read_stdin
 from termrag.errors import Exit
-from termrag.events import Answered, AskEvent, Checked, Loading, Notice, Reading, Refused, Retrieved, Searching, Token
+from termrag.events import (
+    Answered,
+    AskEvent,
+    Checked,
+    Downloading,
+    Loading,
+    Notice,
+    Preparing,
+    Reading,
+    Refused,
+    Searching,
+    Token,
+)
 from termrag.records import Answer, Sentence, Support
 from termrag.wire import answer as answer_json
 from termrag.wire import citations, event
@@ -46,7 +58,7 @@ Exit codes: 0 every sentence rests on a passage, 3 not in the documents, 4 some 
 @click.option("--no-stream", is_flag=True, help="Print the answer when it is complete.")
 @click.option("--trace", is_flag=True, help="Print the stages of the question in milliseconds, to stderr.")
 @click.pass_context
-def ask(ctx: click.Context, words: tuple[str, ...], **options: Any) -> None:
+def ask(ctx: click.Context, /, words: tuple[str, ...], **options: Any) -> None:
     """Ask a question of your documents.
 
     With text on standard input, that text is what the answer rests on. A lone `-` reads the question itself from
@@ -66,9 +78,8 @@ def ask(ctx: click.Context, words: tuple[str, ...], **options: Any) -> None:
     printer = _printer(options)
 
     async def work() -> int:
-        mode = "general" if options["general"] else "documents"
         async with rag:
-            events = rag.ask(question, filters=filters, context=context, mode=mode)
+            events = rag.ask(question, filters=filters, context=context, general=options["general"])
             async with contextlib.aclosing(events):
                 async for item in events:
                     printer.show(item)
@@ -120,6 +131,10 @@ class _Printer:
                 output.progress(f"loading {model}…")
             case Reading(done, total):
                 output.progress(f"reading the passages… {done}/{total} tokens")
+            case Downloading(file=file, done_bytes=done, total_bytes=total):
+                output.progress(f"{file}: {output.size(done)} of {output.size(total)}")
+            case Preparing(what=what):
+                output.progress(what)
             case Answered(answer):
                 self.answer = answer
             case _:
@@ -155,39 +170,37 @@ class _TextPrinter(_Printer):
     def __init__(self, options: dict[str, Any]) -> None:
         super().__init__(options)
         self.streams = not options["no_stream"]
-        self._any = False
+        self._held: list[str] = []
 
     def show(self, item: AskEvent) -> None:
         super().show(item)
         match item:
-            case Token(text) if self.streams:
+            case Token(text):
                 self._write(output.printable(text))
-            case Checked(sentence) if self.streams:
-                self._write(_mark(sentence))
+            case Checked(sentence, mark):
+                self._write(_mark(sentence, mark))
             case Refused(reason, _) if not self.quiet:
                 output.note(f"termrag: not in your documents: {reason}")
-            case Retrieved() | _:
+            case _:
                 pass
 
     def _write(self, text: str) -> None:
-        output.clear_line()
-        if text:
-            self._any = True
+        if text and self.streams:
+            output.clear_line()
             output.out(text, end="")
+        self._held.append(text)
 
     def finish(self) -> int:
         code = super().finish()
-        assert self.answer is not None
-        if not self.streams and self.answer.cited_text:
-            self._write(output.printable(self.answer.cited_text))
-        if self._any:
-            output.out("")
-        if not self.quiet:
+        text = "".join(self._held)
+        if text:
+            output.out("" if self.streams else text)
+        if not self.quiet and self.answer is not None:
             self._footer(self.answer)
         return code
 
     def _footer(self, answer: Answer) -> None:
-        if code_is(answer, Exit.NOT_FOUND):
+        if answer.exit_code is Exit.NOT_FOUND:
             for passage in answer.passages[:3]:
                 output.note(f"  nearest: {output.one_line(passage.place)}  {output.one_line(passage.path)}")
             return
@@ -198,12 +211,7 @@ class _TextPrinter(_Printer):
             output.note(f"termrag: [?] marks {len(missing)} of {len(answer.sentences)} sentences without support")
 
 
-def _mark(sentence: Sentence) -> str:
+def _mark(sentence: Sentence, mark: str) -> str:
     if sentence.support is Support.UNSUPPORTED:
         return output.styled(" [?]", fg="yellow")
-    numbers = "".join(f"[{citation.number}]" for citation in sentence.citations)
-    return output.styled(f" {numbers}", dim=True) if numbers else ""
-
-
-def code_is(answer: Answer, code: Exit) -> bool:
-    return answer.exit_code is code
+    return output.styled(mark, dim=True) if mark else ""

@@ -43,8 +43,8 @@ def show(*, as_json: bool) -> None:
         value = values[name][key]
         changed = "" if value == plain(default) else f"  (default {_toml(plain(default))})"
         output.out(f"{key} = {_toml(value)}  {output.styled(f'# {doc}{changed}', dim=True)}")
-    key = os.environ.get("TERMRAG_OPENAI_API_KEY")
-    output.note(f"TERMRAG_OPENAI_API_KEY: {'set (masked)' if key else 'not set'}")
+    is_set = bool(os.environ.get("TERMRAG_OPENAI_API_KEY"))
+    output.note(f"TERMRAG_OPENAI_API_KEY: {'set (masked)' if is_set else 'not set'}")
 
 
 def _toml(value: object) -> str:

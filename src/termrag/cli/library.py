@@ -37,7 +37,7 @@ Runs again at the cost of one look per unchanged file. Exit code 1 only if every
 @click.option("--jsonl", is_flag=True, help="One JSON object per event, as it happens.")
 @click.option("-q", "--quiet", is_flag=True, help="Only failures.")
 @click.pass_context
-def add(ctx: click.Context, paths: tuple[str, ...], **options: Any) -> None:
+def add(ctx: click.Context, /, paths: tuple[str, ...], **options: Any) -> None:
     """Index files and folders, or text from standard input."""
     if "-" in paths and (len(paths) > 1 or not options["name"]):
         raise click.UsageError("`-` stands alone and needs a name: termrag add - --name log.txt", ctx)

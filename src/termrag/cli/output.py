@@ -10,7 +10,7 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any, NoReturn, TextIO
 
 import click
@@ -185,7 +185,7 @@ def duration(seconds: float | None) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
-def table(rows: list[tuple[str, ...]], *, header: tuple[str, ...] = ()) -> Iterator[str]:
+def table(rows: Sequence[tuple[str, ...]], *, header: tuple[str, ...] = ()) -> Iterator[str]:
     """Columns padded to their widest cell; the last one is left as it is."""
     every = [header, *rows] if header else rows
     widths = [max(map(len, column)) for column in zip(*every, strict=True)] if every else []

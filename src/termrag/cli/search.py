@@ -34,7 +34,7 @@ A query may carry filters: type:pdf, in:contracts/, after:2026-01-31, before:202
 @click.option("--jsonl", is_flag=True, help="One JSON object per hit.")
 @click.option("--files", is_flag=True, help="Only the paths, each once.")
 @click.pass_context
-def search(ctx: click.Context, words: tuple[str, ...], **options: Any) -> None:
+def search(ctx: click.Context, /, words: tuple[str, ...], **options: Any) -> None:
     """Find passages without asking a model."""
     rag = open_rag(ctx)
     filters = filters_of(options["within"], options["types"], options["after"], options["before"])

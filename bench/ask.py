@@ -1,0 +1,96 @@
+"""Tokens per second through the façade against the bare engine: same prompt, same sampling, same process.
+
+    python bench/ask.py [--engine llamacpp] [--rounds 5]
+
+The bare run sends the messages that the façade packed. Each round runs both; the ratio is of the medians.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import statistics
+import tempfile
+import time
+from contextlib import aclosing
+from pathlib import Path
+
+from termrag.config import Config
+from termrag.engines import Done, Engine, Piece
+from termrag.events import Answered, Token
+from termrag.paths import Paths
+from termrag.rag import Rag
+from termrag.records import Message, Sampling
+
+ROOT = Path(__file__).parents[1]
+QUESTION = "How long is the causeway to the Calf?"
+
+
+def bare_rate(engine: Engine, messages: tuple[Message, ...], sampling: Sampling) -> float:
+    """Decoded tokens per second of the engine alone, by the wall clock from the first piece to the end."""
+    first = last = 0.0
+    tokens = 0
+    for event in engine.stream(messages, sampling):
+        match event:
+            case Piece():
+                last = time.perf_counter()
+                first = first or last
+            case Done(usage=usage):
+                tokens = usage.generated_tokens
+    return (tokens - 1) / (last - first)
+
+
+async def facade_rate(rag: Rag, sampling: Sampling) -> float:
+    """The same through Rag.ask, sentences checked and all."""
+    first = last = 0.0
+    tokens = 0
+    async with aclosing(rag.ask(QUESTION, sampling=sampling)) as events:
+        async for event in events:
+            match event:
+                case Token():
+                    last = time.perf_counter()
+                    first = first or last
+                case Answered(answer=answer):
+                    tokens = answer.usage.generated_tokens
+    return (tokens - 1) / (last - first)
+
+
+async def measure(engine_name: str, rounds: int) -> dict[str, object]:
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        paths = Paths(root / "config", root / "data", ROOT / ".cache", root / "state", root / "run")
+        config = Config().with_values(
+            {"models": {"engine": engine_name, "chat": "smollm2-135m"}, "retrieval": {"gate": 0.0}}, "bench"
+        )
+        # No early end and no repeats: both runs decode the same long text.
+        sampling = Sampling(temperature=0.0, max_tokens=160)
+        async with Rag(config, paths) as rag:
+            async for _ in rag.ingest([ROOT / "tests" / "samples"]):
+                pass
+            await facade_rate(rag, sampling)
+            engine, messages = rag.last_prompt()
+            through, bare = [], []
+            for _ in range(rounds):
+                through.append(await facade_rate(rag, sampling))
+                bare.append(await rag.on_models(bare_rate, engine, messages, sampling))
+    ratio = statistics.median(through) / statistics.median(bare)
+    return {
+        "bench": "ask",
+        "engine": engine_name,
+        "facade_tokens_per_s": round(statistics.median(through), 1),
+        "bare_tokens_per_s": round(statistics.median(bare), 1),
+        "ratio": round(ratio, 3),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--engine", default="llamacpp", choices=["llamacpp", "mlx"])
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    print(json.dumps(asyncio.run(measure(options.engine, options.rounds))))
+
+
+if __name__ == "__main__":
+    main()

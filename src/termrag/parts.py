@@ -1,0 +1,323 @@
+"""The lifetime of everything below the façade: each part opened on first use, closed once; knows no asyncio.
+
+Called from two lanes. What both may open is opened under a lock; each lane has ledgers of its own.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from termrag.config import Config
+from termrag.engines import Engine, EngineChoice, choose_engine, open_engine
+from termrag.errors import ModelMissing, NotFound, TermragError
+from termrag.events import AskEvent, IngestEvent, Loading, PullEvent
+from termrag.logs import logger
+from termrag.paths import Paths
+from termrag.records import Document, Filters, Hit, ModelInfo, Status
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from termrag.answer import Evidence
+    from termrag.embedders import Embedder
+    from termrag.ledger import Ledger
+    from termrag.models import Shelf
+    from termrag.retrieval import Mode
+    from termrag.stores import Identity, Store
+
+Embed = Callable[[Sequence[str]], "NDArray[np.float32]"]
+
+# Hits that the gate looks at and that passages are made of.
+_JUDGED = 30
+
+
+class Parts:
+    """One library and its models, loaded as they are needed."""
+
+    def __init__(self, config: Config, paths: Paths, environ: Mapping[str, str]) -> None:
+        self.config = config
+        self.paths = paths
+        self._environ = environ
+        self._opening = threading.RLock()
+        self._store: Store | None = None
+        self._embedder: Embedder | None = None
+        self._shelf: Shelf | None = None
+        self._engine: Engine | None = None
+
+    @property
+    def library_folder(self) -> Path:
+        """Where the ledger and the store are."""
+        chosen = self.config.library.path
+        return Path(chosen).expanduser().absolute() if chosen else self.paths.library
+
+    # --- parts ---------------------------------------------------------------------------------------------------
+
+    def shelf(self) -> Shelf:
+        with self._opening:
+            if self._shelf is None:
+                from termrag.models import Shelf
+
+                self._shelf = Shelf(
+                    self.paths.models, hub_timeout_s=self.config.models.hub_timeout_s, environ=self._environ
+                )
+            return self._shelf
+
+    def embedder(self) -> Embedder:
+        """The embedder, not yet loaded: its identity is known without the model."""
+        with self._opening:
+            if self._embedder is None:
+                from termrag.embedders import open_embedder
+
+                self._embedder = open_embedder(self.config.models, self.config.openai, self.shelf(), self._environ)
+            return self._embedder
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Vectors of texts, loading the model on first use. Call it on the models lane."""
+        return self.embedder().embed(texts)
+
+    def identity(self) -> Identity:
+        """What this configuration would make an index with."""
+        from termrag.analysis import ANALYZER_VERSION
+        from termrag.chunking import CHUNKER_VERSION
+        from termrag.stores import Identity
+
+        embedder = self.embedder()
+        chunker = f"{CHUNKER_VERSION}/{self.config.documents.chunk_tokens}"
+        return Identity(embedder.fingerprint, embedder.dimension, chunker, ANALYZER_VERSION)
+
+    def store(self) -> Store:
+        """The index for reading. Raises StoreUnavailable if there is none, LibraryMismatch if made otherwise."""
+        with self._opening:
+            if self._store is None:
+                self._store = self._open_store(create=False)
+            return self._store
+
+    def _open_store(self, *, create: bool) -> Store:
+        from termrag.stores import open_store
+
+        kind = self.config.library.store
+        return open_store(kind, self.library_folder / kind, self.identity(), create=create)
+
+    def close_models(self) -> None:
+        """Free the models; on the models lane, where they were loaded."""
+        if self._engine is not None:
+            self._engine.close()
+            self._engine = None
+        if self._embedder is not None:
+            self._embedder.close()
+            self._embedder = None
+
+    def close(self) -> None:
+        """Release the rest."""
+        if self._store is not None:
+            self._store.close()
+            self._store = None
+
+    # --- asking --------------------------------------------------------------------------------------------------
+
+    def engine_choice(self) -> EngineChoice:
+        return choose_engine(self.config.models, self.config.openai)
+
+    def is_here(self, name: str, engine: str) -> bool:
+        """Whether this machine has the model in the form that `engine` loads."""
+        try:
+            self.shelf().locate(name, engine)
+        except (ModelMissing, NotFound):
+            return False
+        return True
+
+    def open_chat(self) -> Generator[AskEvent, None, Engine]:
+        """Yield what happens while the chat model is made ready, and return it loaded."""
+        if self._engine is not None:
+            return self._engine
+        choice = self.engine_choice()
+        name, path = self.config.models.chat, None
+        if choice.name in ("mlx", "llamacpp"):
+            from termrag.models import ChosenModel, ready_chat
+
+            for event in ready_chat(self.shelf(), self.config.models, choice.name):
+                if isinstance(event, ChosenModel):
+                    name, path = event.name, event.path
+                else:
+                    yield event
+        yield Loading(name)
+        engine = open_engine(
+            choice,
+            model=name,
+            path=path,
+            models=self.config.models,
+            openai=self.config.openai,
+            environ=self._environ,
+        )
+        begun = time.perf_counter()
+        engine.load()
+        logger.info("load engine=%s model=%s seconds=%.2f", choice.name, name, time.perf_counter() - begun)
+        self._engine = engine
+        return engine
+
+    def search(self, query: str, limit: int, filters: Filters, mode: Mode) -> list[Hit]:
+        """Hits of the library, best first; the query's own filters are laid over the given ones."""
+        from termrag.retrieval import both, parse_query, search
+
+        text, own = parse_query(query)
+        return search(
+            text,
+            store=self.store(),
+            embed=self.embed,
+            settings=self.config.retrieval,
+            filters=both(filters, own),
+            limit=limit,
+            mode=mode,
+            languages=self._languages(),
+            count_tokens=self.embedder().count_tokens,
+        )
+
+    def evidence(self, question: str, filters: Filters) -> Evidence:
+        """Hits and passages of the library for a question."""
+        from termrag.answer import Evidence
+        from termrag.retrieval import passages
+
+        settings = self.config.retrieval
+        hits = self.search(question, _JUDGED, filters, "hybrid")
+        count = self.embedder().count_tokens
+        chosen = passages(hits, store=self.store(), settings=settings, count_tokens=count)
+        return Evidence(tuple(hits), tuple(chosen))
+
+    def evidence_in(self, name: str, text: str, question: str) -> Evidence:
+        """Passages of a text that was handed over with the question."""
+        from termrag.answer import Evidence
+        from termrag.context import passages_of
+
+        chosen = passages_of(
+            name,
+            text,
+            question,
+            embed=self.embed,
+            count_tokens=self.embedder().count_tokens,
+            chunk_tokens=self.config.documents.chunk_tokens,
+            most_tokens=self.config.retrieval.passage_tokens,
+        )
+        return Evidence((), tuple(chosen))
+
+    # --- documents -----------------------------------------------------------------------------------------------
+
+    def has_library(self) -> bool:
+        from termrag.ledger import Ledger
+
+        return Ledger.exists(self.library_folder)
+
+    def open_ledger(self) -> Ledger:
+        """A ledger of the caller's own: close it."""
+        from termrag.ledger import Ledger
+
+        return Ledger(self.library_folder)
+
+    def documents(self, patterns: Sequence[str]) -> list[Document]:
+        if not self.has_library():
+            return []
+        with self.open_ledger() as ledger:
+            return ledger.documents([_pattern(each) for each in patterns])
+
+    def document(self, reference: str) -> Document:
+        """By id, beginning of an id, path, or the end of a path that only one document has. Raises NotFound."""
+        if not self.has_library():
+            raise NotFound(f"there is no document {reference}: nothing is indexed yet", "termrag add PATH")
+        with self.open_ledger() as ledger:
+            for candidate in dict.fromkeys((str(Path(reference).expanduser().absolute()), reference)):
+                try:
+                    return ledger.document(candidate)
+                except NotFound:
+                    continue
+            ends = [each for each in ledger.documents() if f"/{each.path}".endswith("/" + reference.strip("/"))]
+        if len(ends) == 1:
+            return ends[0]
+        if ends:
+            raise NotFound(f"{len(ends)} documents are called {reference}", f"termrag ls '**/{reference}'")
+        raise NotFound(f"there is no document {reference}", "termrag ls")
+
+    def _languages(self) -> tuple[str, ...]:
+        """The library's languages, most frequent first; a reader without the ledger does without them."""
+        if not self.has_library():
+            return ()
+        with self.open_ledger() as ledger:
+            return tuple(ledger.languages())
+
+    def optimize(self) -> bool:
+        """Compact and index the store; True if anything was done. Raises LibraryBusy."""
+        with self.open_ledger() as ledger, ledger.lock():
+            return self.store().maintain(force=True)
+
+    # --- models --------------------------------------------------------------------------------------------------
+
+    def models(self) -> list[ModelInfo]:
+        return [self._with_use(info) for info in self.shelf().models()]
+
+    def model(self, name: str) -> ModelInfo:
+        return self._with_use(self.shelf().info(name))
+
+    def _with_use(self, info: ModelInfo) -> ModelInfo:
+        return replace(info, active=info.name in (self.config.models.chat, self.config.models.embedding))
+
+    def pull(self, name: str, engine: str | None) -> Iterator[PullEvent]:
+        info = self.shelf().info(name)
+        return self.shelf().pull(name, engine or self._engine_for(info))
+
+    def _engine_for(self, info: ModelInfo) -> str:
+        """The form to fetch: the one that this configuration's engine loads, else the first there is."""
+        if info.role == "embedding":
+            return info.engines[0]
+        try:
+            chosen = self.engine_choice().name
+        except TermragError:
+            chosen = ""
+        return chosen if chosen in info.engines else info.engines[0]
+
+    def remove_model(self, name: str) -> int:
+        return self.shelf().remove(name)
+
+    # --- the whole -----------------------------------------------------------------------------------------------
+
+    def status(self) -> Status:
+        """Counts from the ledger, sizes from the disk; opens neither store nor model."""
+        try:
+            choice = self.engine_choice()
+        except TermragError as error:
+            choice = EngineChoice("none", f"{error.message}; {error.hint}")
+        settings = self.config.models
+        model = self.config.openai.model if choice.name == "openai" else settings.chat
+        documents, failed, chunks, failures = 0, 0, 0, []
+        if self.has_library():
+            with self.open_ledger() as ledger:
+                counts = ledger.counts()
+                documents, failed, chunks = counts.indexed, counts.failed, counts.chunks
+                failures = ledger.failures()
+        return Status(
+            library=str(self.library_folder),
+            documents=documents,
+            failed=failed,
+            chunks=chunks,
+            store=self.config.library.store,
+            size_bytes=_size_of(self.library_folder),
+            embedder=settings.embedding,
+            engine=choice.name,
+            engine_reason=choice.reason,
+            model=model,
+            model_is_here=choice.name in ("openai", "scripted") or self.is_here(model, choice.name),
+            failures=tuple(failures),
+        )
+
+
+def _pattern(text: str) -> str:
+    """A path or glob as typed, counted from the working directory where such a path exists."""
+    path = Path(text).expanduser()
+    return str(path.absolute()) if path.exists() else text
+
+
+def _size_of(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) if folder.exists() else 0
