@@ -24,7 +24,7 @@ from typing import Any
 from termrag import chunking, readers
 from termrag.converter import Converter, Limits
 from termrag.errors import UnreadableFile
-from termrag.records import Chunk, Content
+from termrag.records import Content
 
 MAX_BYTES = 200_000_000
 TOP = 5

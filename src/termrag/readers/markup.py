@@ -12,25 +12,29 @@ from typing import Any
 
 from termrag.chunking.headings import plain_heading
 from termrag.errors import UnreadableFile
-from termrag.readers.plain import clean, decode, first_heading
+from termrag.readers.plain import clean, decode, first_heading, is_title
 from termrag.records import Content, PageMark
 
 _DATA_IMAGE = re.compile(r"!\[([^\]]*)\]\(\s*data:[^)]*\)")
 _DATA_URI = re.compile(r"data:[\w/+.-]+;base64[,.]*[A-Za-z0-9+/=\s]{0,}")
-_PICTURE = re.compile(r"!\[\s*\]\([^)]*\)")
+_PICTURE = re.compile(r"!\[([^\]]*)\]\([^)]*\)")
+_LINK = re.compile(r"(?<!!)\[([^\[\]]*)\]\(<?([^()\s>]*(?:\([^()\s]*\)[^()\s>]*)*)>?(?:\s+\"[^\"]*\")?\)")
+_EMPTY_HEAD = re.compile(r"^\|(?:[ \t]*\|)+[ \t]*\n(\|[ :|-]+)\n(\|.*)", re.MULTILINE)
+_WORD = re.compile(r"[^\W_]")
+_MAX_LINK = 80
 _SLIDE = re.compile(r"^<!-- Slide number: (\d+) -->[ \t]*\n?", re.MULTILINE)
 _CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_:.-]+)", re.IGNORECASE)
 _BLANK_LINES = re.compile(r"\n[ \t]*(?:\n[ \t]*){2,}")
 
 
 def read_docx(data: bytes) -> Content:
-    fields = _core_properties(data)
+    fields = core_properties(data)
     return _content("DocxConverter", data, "wordprocessingml.document", fields)
 
 
 def read_pptx(data: bytes) -> Content:
     """Slides are pages: a citation can name the slide."""
-    content = _content("PptxConverter", data, "presentationml.presentation", _core_properties(data))
+    content = _content("PptxConverter", data, "presentationml.presentation", core_properties(data))
     parts: list[str] = []
     marks: list[PageMark] = []
     length = 0
@@ -59,7 +63,14 @@ def read_epub(data: bytes) -> Content:
 
 
 def read_msg(data: bytes) -> Content:
-    return _content("OutlookMsgConverter", data, "", {}, media_type="application/vnd.ms-outlook")
+    """Headed by its subject, like a mail message."""
+    content = _content("OutlookMsgConverter", data, "", {}, media_type="application/vnd.ms-outlook")
+    sender = re.search(r"^\*\*From:\*\* (.+)$", content.text[:2000], re.MULTILINE)
+    text = content.text.replace("# Email Message\n", f"# {content.title or 'Message'}\n", 1).replace(
+        "\n## Content\n", "", 1
+    )
+    text = re.sub(r"^\*\*(From|To|Subject):\*\* ", r"\1: ", text, flags=re.MULTILINE)
+    return _replace(content, text=text, author=sender.group(1) if sender else "")
 
 
 def read_ipynb(data: bytes) -> Content:
@@ -67,12 +78,21 @@ def read_ipynb(data: bytes) -> Content:
 
 
 def tidy_markdown(text: str) -> str:
-    """Markdown without embedded images, empty pictures, control characters and stretches of blank lines."""
+    """Markdown without pictures (their descriptions stay), without link targets that only this file's own pages or a
+    machine could use, control characters and stretches of blank lines. A table's first row heads it."""
     text = _DATA_IMAGE.sub(r"\1", text)
     text = _DATA_URI.sub("", text)
-    text = _PICTURE.sub("", text)
+    text = _PICTURE.sub(r"\1", text)
+    text = _LINK.sub(_link, text)
+    text = _EMPTY_HEAD.sub(r"\2\n\1", text)
     text = "\n".join(line.rstrip() for line in clean(text).replace("\xa0", " ").split("\n"))
     return _BLANK_LINES.sub("\n\n", text).strip("\n")
+
+
+def _link(found: re.Match[str]) -> str:
+    text, target = found.groups()
+    is_useful = target.startswith(("http://", "https://")) and len(target) <= _MAX_LINK and "?" not in target
+    return f"[{text}]({target})" if is_useful and text.strip() else text
 
 
 def _content(converter: str, data: bytes, office_type: str, fields: dict[str, str], *, media_type: str = "") -> Content:
@@ -81,20 +101,21 @@ def _content(converter: str, data: bytes, office_type: str, fields: dict[str, st
 
     result = getattr(converters, converter)().convert(io.BytesIO(data), StreamInfo(charset="utf-8"))
     text = tidy_markdown(result.markdown)
-    if not text:
+    own_title = plain_heading(clean(result.title or ""))
+    if not _WORD.search(text):
         raise UnreadableFile("has no text", "Open it in its own program and look whether it is empty.")
     return Content(
         text=text + "\n",
         kind="markdown",
         media_type=media_type or "application/vnd.openxmlformats-officedocument." + office_type,
         syntax="markdown",
-        title=fields.get("title") or plain_heading(clean(result.title or "")) or first_heading(text),
+        title=next(filter(is_title, (fields.get("title", ""), own_title)), "") or first_heading(text),
         author=fields.get("creator", ""),
         created=fields.get("created", "")[:10],
     )
 
 
-def _core_properties(data: bytes) -> dict[str, str]:
+def core_properties(data: bytes) -> dict[str, str]:
     """Title, creator and creation date of an office file; empty where there are none."""
     import zipfile
 

@@ -7,24 +7,21 @@ import unicodedata
 from typing import TYPE_CHECKING, Any
 
 from termrag.errors import UnreadableFile
-from termrag.readers.plain import clean
+from termrag.readers.plain import clean, is_title
 from termrag.records import Content, PageMark
 
 if TYPE_CHECKING:
     import pypdfium2
 
 _ERROR_PASSWORD = 4  # FPDF_ERR_PASSWORD
-# PDFium marks a hyphen at a line's end with U+0002 (older builds with U+FFFE).
-_HYPHEN = re.compile(r"(\w)(?:[\x02\ufffe\u00ad]|-)[ \t]*\n[ \t]*([^\W\d_A-Z]\w*[^\w\s]*)[ \t]*\n?")
-_MARKED_HYPHEN = re.compile(r"[\x02\ufffe]")
+# PDFium writes U+FFFE or U+0002 for a hyphen at a line's end, mostly in place of the line end itself.
+_LINE_HYPHEN = re.compile(r"(\S*)(?:[\x02\ufffe\u00ad][ \t]*\n?|(?<=[^\W\d_])-[ \t]*\n)[ \t]*(\S*)[ \t]*\n?")
 # Forms that only print: ligatures, Arabic presentation forms, CJK radicals and compatibility ideographs, letters of
 # mathematics, full-width letters. Superscripts and full-width punctuation mean something and stay.
 _PRESENTATION = re.compile(
     "[\ufb00-\ufb4f\ufb50-\ufdff\ufe70-\ufefc\u2e80-\u2fdf\uf900-\ufaff\uff10-\uff19\uff21-\uff3a\uff41-\uff5a"
     "\uff65-\uff9f\U0001d400-\U0001d7ff]+"
 )
-_SANE_TITLE = re.compile(r"[^\W\d_]{2}")
-_FILE_LIKE = re.compile(r"^untitled|^microsoft|\.(docx?|pdf|indd|qxd|tex|dvi|xlsx?|pptx?|ps|fm|ai|rtf)$", re.IGNORECASE)
 _PAGE_LIST_LIMIT = 8
 
 
@@ -53,7 +50,7 @@ def read_pdf(data: bytes) -> Content:
         kind="text",
         media_type="application/pdf",
         pages=tuple(marks),
-        title=fields["Title"] if _is_title(fields["Title"]) else "",
+        title=fields["Title"] if is_title(fields["Title"]) else "",
         author=fields["Author"],
         created=_date(fields["CreationDate"]),
         tags=tuple(tag for part in re.split(r"[,;]", fields["Keywords"])[:20] if (tag := part.strip())),
@@ -64,12 +61,18 @@ def read_pdf(data: bytes) -> Content:
 def tidy_page(text: str) -> str:
     """One page's text as PDFium gives it, made readable: words joined over line ends, presentation forms unfolded."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    text = _HYPHEN.sub(r"\1\2\n", text)
-    text = _MARKED_HYPHEN.sub("-", text)
+    text = _LINE_HYPHEN.sub(_without_hyphen, text)
     text = _PRESENTATION.sub(lambda found: unicodedata.normalize("NFKC", found.group()), text)
     text = unicodedata.normalize("NFC", clean(text))
     text = "\n".join(line.rstrip() for line in text.split("\n"))
     return re.sub(r"\n{3,}", "\n\n", text).strip("\n")
+
+
+def _without_hyphen(found: re.Match[str]) -> str:
+    """A word cut at a line's end, whole; a compound (Just-in-Time, UTF-8) keeps its hyphen. The line ends after it."""
+    before, after = found.groups()
+    is_one_word = before[-1:].islower() and after[:1].islower() and "-" not in before
+    return f"{before}{'' if is_one_word else '-'}{after}\n"
 
 
 def _opened(data: bytes) -> pypdfium2.PdfDocument:
@@ -116,11 +119,6 @@ def _metadata(document: pypdfium2.PdfDocument) -> dict[str, str]:
     values: dict[str, Any] = document.get_metadata_dict()
     keys = ("Title", "Author", "CreationDate", "Keywords")
     return {key: " ".join(clean(values.get(key) or "").split())[:500] for key in keys}
-
-
-def _is_title(title: str) -> bool:
-    """Whether a Title field was written by a person rather than left by a program."""
-    return bool(_SANE_TITLE.search(title)) and not _FILE_LIKE.search(title) and "/" not in title[:2]
 
 
 def _date(text: str) -> str:

@@ -27,6 +27,12 @@ _FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?\n)(?:---|\.\.\.)[ \t]*(?:\n|\Z)",
 _FIELD = re.compile(r"^([A-Za-z][\w-]*)[ \t]*:[ \t]*(.*)$")
 _ITEM = re.compile(r"^[ \t]*-[ \t]+(.*)$")
 
+_NO_TITLE = re.compile(
+    r"^(untitled|microsoft |powerpoint presentation|slide 1$|document\d*$|presentation\d*$|unbekannt|sans titre)"
+    r"|\.(docx?|pdf|indd|qxd|tex|dvi|xlsx?|pptx?|ps|fm|ai|rtf|html?|txt|p65|eps|sam|wpd|lwp)$",
+    re.IGNORECASE,
+)
+
 
 def decode(data: bytes, declared: str = "") -> str:
     """Text of `data`: by byte order mark, strict UTF-8, the declared encoding, then detection.
@@ -90,6 +96,11 @@ def front_matter(text: str) -> dict[str, list[str]]:
         elif key and (item := _ITEM.match(line)):
             fields[key].extend(_values(item.group(1)))
     return fields
+
+
+def is_title(text: str) -> bool:
+    """Whether a title field was written by a person rather than left by a program."""
+    return bool(re.search(r"[^\W\d_]{2}", text)) and not _NO_TITLE.search(text) and "/" not in text[:2]
 
 
 def first_heading(text: str) -> str:

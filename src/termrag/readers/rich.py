@@ -19,9 +19,17 @@ _XML_DOCUMENTS = frozenset(("article", "book", "feed", "rss", "RDF", "TEI", "htm
 _XML_TITLES = frozenset(("title", "article-title", "head"))
 _XML_SECTIONS = frozenset(("sec", "section", "abstract", "chapter", "item", "entry", "div", "app", "ref-list"))
 _XML_BLOCKS = frozenset(
-    re.findall(r"[\w-]+", "p para caption label li list-item summary description content pubDate link author name ref")
+    re.findall(
+        r"[\w-]+", "p para caption label li list-item summary description content pubDate link author name aff ref"
+    )
 )
-_XML_SILENT = frozenset(("script", "style", "journal-meta", "permissions", "xref-group"))
+_XML_SILENT = frozenset(
+    re.findall(
+        r"[\w-]+",
+        "script style journal-meta permissions article-id contrib-id pub-date history counts custom-meta-group "
+        "related-object pub-id object-id self-uri guid graphic inline-graphic volume elocation-id fpage lpage email",
+    )
+)
 _MAX_DEPTH = 200
 _RTF_TYPE = "application/rtf"
 _ODT_TYPE = "application/vnd.oasis.opendocument.text"
@@ -177,7 +185,18 @@ def _xml_blocks(node: Element, level: int) -> Iterator[str]:
 
 
 def _inline(node: Element) -> str:
-    return " ".join("".join(node.itertext()).split())
+    """All text below a node; parts that nothing but tags part are words of their own, such as the names in a name."""
+    return " ".join(_joined(node, 0).split())
+
+
+def _joined(node: Element, depth: int) -> str:
+    if depth > _MAX_DEPTH or _local(node) in _XML_SILENT:
+        return ""
+    is_mixed = bool((node.text or "").strip()) or any((child.tail or "").strip() for child in node)
+    parts = [node.text or ""]
+    for child in node:
+        parts += [_joined(child, depth + 1), child.tail or ""]
+    return ("" if is_mixed else " ").join(parts)
 
 
 def _without_tags(text: str) -> str:

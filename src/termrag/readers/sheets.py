@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from termrag.errors import UnreadableFile
+from termrag.readers.markup import core_properties
 from termrag.readers.plain import clean
 from termrag.records import Content
 
@@ -25,10 +26,8 @@ def read_xlsx(data: bytes) -> Content:
 
     book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True, keep_links=False)
     sheets = ((sheet.title, sheet.iter_rows(values_only=True)) for sheet in book.worksheets)
-    properties = book.properties
-    created = properties.created.date().isoformat() if properties and properties.created else ""
-    title, author = (properties.title or "", properties.creator or "") if properties else ("", "")
-    return _content(sheets, _XLSX_TYPE, title=title, author=author, created=created)
+    fields = core_properties(data)  # openpyxl would fill gaps with its own name and today's date
+    return _content(sheets, _XLSX_TYPE, fields)
 
 
 def read_xls(data: bytes) -> Content:
@@ -40,7 +39,7 @@ def read_xls(data: bytes) -> Content:
         for number in range(sheet.nrows):
             yield tuple(_xls_value(cell, book.datemode) for cell in sheet.row(number))
 
-    return _content(((sheet.name, rows(sheet)) for sheet in book.sheets()), _XLS_TYPE)
+    return _content(((sheet.name, rows(sheet)) for sheet in book.sheets()), _XLS_TYPE, {})
 
 
 def table(rows: Iterable[tuple[str, ...]]) -> str:
@@ -53,10 +52,7 @@ def table(rows: Iterable[tuple[str, ...]]) -> str:
 def _content(
     sheets: Iterable[tuple[str, Iterable[tuple[Any, ...]]]],
     media_type: str,
-    *,
-    title: str = "",
-    author: str = "",
-    created: str = "",
+    fields: dict[str, str],
 ) -> Content:
     parts = []
     for name, rows in sheets:
@@ -70,9 +66,9 @@ def _content(
         kind="markdown",
         media_type=media_type,
         syntax="markdown",
-        title=clean(title).strip(),
-        author=clean(author).strip(),
-        created=created,
+        title=fields.get("title", ""),
+        author=fields.get("creator", ""),
+        created=fields.get("created", "")[:10],
     )
 
 
