@@ -1,0 +1,404 @@
+"""What the ingest knows of files, in SQLite, and the writer lock; stdlib only, knows no store and no model.
+
+One row per document: where its file lies, what `stat` said, what its bytes hash to, how far it got. The order of every
+change is: intent into the ledger, then the store, then the outcome into the ledger; a row that is pending or removing
+while nobody holds the lock was cut short, and the next run does it again under the same id.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import sqlite3
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from termrag.errors import LibraryBusy, LibraryMismatch, NotFound, StoreUnavailable
+from termrag.globs import glob_matcher
+from termrag.records import Document, DocumentState
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from termrag.stores import Store
+
+_MIGRATIONS = (
+    """
+    CREATE TABLE documents (
+        id TEXT PRIMARY KEY,
+        path BLOB NOT NULL UNIQUE,         -- bytes, as the file system has them
+        state TEXT NOT NULL,
+        device INTEGER NOT NULL DEFAULT 0, inode INTEGER NOT NULL DEFAULT 0,
+        size INTEGER NOT NULL DEFAULT 0, modified_ns INTEGER NOT NULL DEFAULT 0,
+        content_hash TEXT NOT NULL DEFAULT '',
+        recipe TEXT NOT NULL DEFAULT '',   -- versions of reader and chunker
+        media_type TEXT NOT NULL DEFAULT '',
+        title TEXT NOT NULL DEFAULT '', author TEXT NOT NULL DEFAULT '', created TEXT NOT NULL DEFAULT '',
+        language TEXT NOT NULL DEFAULT '',
+        pages INTEGER NOT NULL DEFAULT 0, chunks INTEGER NOT NULL DEFAULT 0,
+        tags TEXT NOT NULL DEFAULT '[]',
+        error TEXT NOT NULL DEFAULT '', hint TEXT NOT NULL DEFAULT '',
+        warnings TEXT NOT NULL DEFAULT '[]',
+        indexed_at REAL NOT NULL DEFAULT 0
+    ) STRICT;
+    CREATE INDEX documents_by_inode ON documents (inode);
+    CREATE INDEX documents_by_content ON documents (content_hash);
+    CREATE INDEX documents_by_state ON documents (state) WHERE state != 'indexed';
+    CREATE TABLE roots (path BLOB PRIMARY KEY) STRICT;
+    CREATE TABLE texts (id TEXT PRIMARY KEY REFERENCES documents ON DELETE CASCADE, text TEXT NOT NULL) STRICT;
+    """,
+)
+
+_COLUMNS = (
+    "id, path, state, size, modified_ns, content_hash, media_type, title, author, created, language, pages, chunks, "
+    "tags, error, hint, warnings, indexed_at"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    """What tells whether a file must be read again. `recipe` is empty where it is unknown (a rebuilt ledger)."""
+
+    id: str
+    path: str
+    state: DocumentState
+    device: int
+    inode: int
+    size: int
+    modified_ns: int
+    content_hash: str
+    recipe: str
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Documents by state; `chunks` are those of the indexed ones."""
+
+    indexed: int
+    failed: int
+    pending: int
+    chunks: int
+
+
+class Ledger:
+    """One open ledger. `folder` is the library's; it is made private if it is not there."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file = folder / "ledger.sqlite"
+        try:
+            os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
+            self._db = sqlite3.connect(file, timeout=30, isolation_level=None, check_same_thread=False)
+            self._prepare()
+        except (sqlite3.Error, OSError) as error:
+            raise StoreUnavailable(f"The ledger {file} cannot be opened: {error}", "termrag doctor") from error
+
+    @staticmethod
+    def exists(folder: Path) -> bool:
+        return (folder / "ledger.sqlite").exists()
+
+    def _prepare(self) -> None:
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = FULL")  # an intent must outlive a power cut before the store commits
+        self._db.execute("PRAGMA foreign_keys = ON")
+        version = self._version()
+        if version > len(_MIGRATIONS):
+            raise LibraryMismatch(
+                f"The library was written by a newer termrag (layout {version}).", "pip install --upgrade termrag"
+            )
+        if version == len(_MIGRATIONS):
+            return
+        with self._transaction():
+            self._db.execute("CREATE TABLE IF NOT EXISTS migrations (version INTEGER PRIMARY KEY, applied_at REAL)")
+            for number in range(self._version() + 1, len(_MIGRATIONS) + 1):
+                for statement in _MIGRATIONS[number - 1].split(";\n"):
+                    self._db.execute(statement)
+                self._db.execute("INSERT INTO migrations VALUES (?, ?)", (number, time.time()))
+
+    def _version(self) -> int:
+        if not self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'migrations'").fetchone():
+            return 0
+        return int(self._db.execute("SELECT coalesce(max(version), 0) FROM migrations").fetchone()[0])
+
+    def close(self) -> None:
+        """Idempotent."""
+        self._db.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    # --- the writer lock -----------------------------------------------------------------------------------------
+
+    @contextmanager
+    def lock(self, timeout_s: float = 30.0) -> Iterator[None]:
+        """Hold the library's writer lock. Raises LibraryBusy naming the holder's pid. A killed holder holds nothing."""
+        file = os.open(self.folder / "write.lock", os.O_CREAT | os.O_RDWR, 0o600)
+        try:
+            self._wait_for(file, time.monotonic() + timeout_s)
+            os.ftruncate(file, 0)
+            os.pwrite(file, str(os.getpid()).encode(), 0)
+            yield
+            os.ftruncate(file, 0)
+        finally:
+            os.close(file)
+
+    def _wait_for(self, file: int, deadline: float) -> None:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    holder = os.pread(file, 20, 0).decode(errors="replace") or "unknown"
+                    raise LibraryBusy(
+                        f"Process {holder} is writing to the library.", "Wait for it to finish, then run it again."
+                    ) from None
+                time.sleep(0.01)
+            else:
+                return
+
+    def lock_holder(self) -> int | None:
+        """The process that is writing now, if any."""
+        try:
+            file = os.open(self.folder / "write.lock", os.O_RDWR)
+        except FileNotFoundError:
+            return None
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pid = os.pread(file, 20, 0)
+            return int(pid) if pid.isdigit() else 0
+        finally:
+            os.close(file)
+        return None
+
+    # --- reading -------------------------------------------------------------------------------------------------
+
+    def documents(self, globs: Sequence[str] = ()) -> list[Document]:
+        """By path; only those whose path matches one of the globs, if there are any."""
+        is_wanted = glob_matcher(globs)
+        rows = self._db.execute(f"SELECT {_COLUMNS} FROM documents WHERE state != 'removing' ORDER BY path")
+        return [_document(row) for row in rows if is_wanted(os.fsdecode(row[1]))]
+
+    def document(self, reference: str) -> Document:
+        """By id, by the beginning of an id (four signs or more), or by path. Raises NotFound."""
+        select = f"SELECT {_COLUMNS} FROM documents WHERE state != 'removing' AND "
+        found = self._db.execute(select + "(id = ? OR path = ?)", (reference, os.fsencode(reference))).fetchall()
+        if not found and len(reference) >= 4:
+            found = self._db.execute(select + "substr(id, 1, ?) = ?", (len(reference), reference)).fetchmany(2)
+        if len(found) == 1:
+            return _document(found[0])
+        what = "Several documents have ids that begin with" if found else "There is no document"
+        raise NotFound(f"{what} {reference}", "termrag ls")
+
+    def failures(self) -> list[Document]:
+        """The documents that could not be read, by path."""
+        rows = self._db.execute(f"SELECT {_COLUMNS} FROM documents WHERE state = 'failed' ORDER BY path")
+        return [_document(row) for row in rows]
+
+    def counts(self) -> Counts:
+        rows = self._db.execute("SELECT state, count(*), sum(chunks) FROM documents GROUP BY state").fetchall()
+        number = {state: count for state, count, _ in rows}
+        chunks = sum(total for state, _, total in rows if state == "indexed")
+        unfinished = number.get("pending", 0) + number.get("removing", 0)
+        return Counts(number.get("indexed", 0), number.get("failed", 0), unfinished, chunks)
+
+    def languages(self) -> list[str]:
+        """The languages of the indexed documents, most frequent first; the unknown one is left out."""
+        rows = self._db.execute(
+            "SELECT language FROM documents WHERE state = 'indexed' AND language != '' "
+            "GROUP BY language ORDER BY sum(chunks) DESC, language"
+        )
+        return [language for (language,) in rows]
+
+    # --- files, as the ingest sees them --------------------------------------------------------------------------
+
+    def entries(self, below: str | None = None) -> dict[str, FileEntry]:
+        """Path to entry; only the path itself and what lies below it, if one is given."""
+        if below is None:
+            return self._entries("TRUE", ())
+        path = os.fsencode(below)
+        return self._entries(
+            "path = ? OR (path > ? AND path < ?)", (path, path.rstrip(b"/") + b"/", path.rstrip(b"/") + b"0")
+        )
+
+    def entry(self, path: str) -> FileEntry | None:
+        return self._entries("path = ?", (os.fsencode(path),)).get(path)
+
+    def unfinished(self) -> dict[str, FileEntry]:
+        """What a run that was cut short left behind."""
+        return self._entries("state IN ('pending', 'removing')", ())
+
+    def by_inode(self, inode: int, size: int) -> list[FileEntry]:
+        return list(self._entries("inode = ? AND size = ?", (inode, size)).values())
+
+    def by_content(self, content_hash: str) -> list[FileEntry]:
+        return list(self._entries("content_hash = ? AND content_hash != ''", (content_hash,)).values())
+
+    def sizes(self) -> set[int]:
+        """Every size that a known document has."""
+        return {size for (size,) in self._db.execute("SELECT DISTINCT size FROM documents")}
+
+    def _entries(self, where: str, values: tuple[Any, ...]) -> dict[str, FileEntry]:
+        columns = "id, path, state, device, inode, size, modified_ns, content_hash, recipe"
+        rows = self._db.execute(f"SELECT {columns} FROM documents WHERE {where}", values)
+        return {(path := os.fsdecode(row[1])): FileEntry(row[0], path, DocumentState(row[2]), *row[3:]) for row in rows}
+
+    # --- changes, made under the lock ----------------------------------------------------------------------------
+
+    def begin(self, changes: Iterable[tuple[str, str]]) -> None:
+        """Write down that (id, path) is about to be put into the store."""
+        with self._transaction():
+            self._db.executemany(
+                "INSERT INTO documents (id, path, state) VALUES (?, ?, 'pending') "
+                "ON CONFLICT (id) DO UPDATE SET path = excluded.path, state = 'pending'",
+                [(document_id, os.fsencode(path)) for document_id, path in changes],
+            )
+
+    def finish(self, documents: Iterable[Document], files: Iterable[FileEntry]) -> None:
+        """Write down the outcome, indexed or failed, of documents with what was known of their files."""
+        with self._transaction():
+            self._db.executemany(
+                f"INSERT INTO documents ({_COLUMNS}, device, inode, recipe) VALUES ({', '.join('?' * 21)}) "
+                f"ON CONFLICT (id) DO UPDATE SET {_ASSIGNMENTS}",
+                [_values(document, file) for document, file in zip(documents, files, strict=True)],
+            )
+
+    def touch(self, entries: Iterable[FileEntry]) -> None:
+        """Take over state, path, stat and recipe of documents whose content stayed the same."""
+        with self._transaction():
+            self._db.executemany(
+                "UPDATE documents SET path = ?, state = ?, device = ?, inode = ?, size = ?, modified_ns = ?, "
+                "recipe = ? WHERE id = ?",
+                [
+                    (
+                        os.fsencode(e.path),
+                        e.state,
+                        e.device,
+                        e.inode,
+                        e.size,
+                        e.modified_ns,
+                        e.recipe,
+                        e.id,
+                    )
+                    for e in entries
+                ],
+            )
+
+    def begin_removal(self, document_ids: Sequence[str]) -> None:
+        with self._transaction():
+            self._db.executemany(
+                "UPDATE documents SET state = 'removing' WHERE id = ?", [(each,) for each in document_ids]
+            )
+
+    def forget(self, document_ids: Sequence[str]) -> None:
+        with self._transaction():
+            self._db.executemany("DELETE FROM documents WHERE id = ?", [(each,) for each in document_ids])
+
+    def begin_rebuild(self) -> None:
+        """Every document is to be read and embedded again; ids stay."""
+        with self._transaction():
+            self._db.execute(
+                "UPDATE documents SET state = 'pending', content_hash = '', recipe = '', inode = 0, modified_ns = 0 "
+                "WHERE state != 'removing'"
+            )
+
+    # --- roots and texts -----------------------------------------------------------------------------------------
+
+    def roots(self) -> list[str]:
+        """The files and folders that were given by name."""
+        return [os.fsdecode(path) for (path,) in self._db.execute("SELECT path FROM roots ORDER BY path")]
+
+    def add_roots(self, paths: Iterable[str]) -> None:
+        with self._transaction():
+            self._db.executemany("INSERT OR IGNORE INTO roots VALUES (?)", [(os.fsencode(path),) for path in paths])
+
+    def drop_roots(self, paths: Iterable[str]) -> None:
+        with self._transaction():
+            self._db.executemany("DELETE FROM roots WHERE path = ?", [(os.fsencode(path),) for path in paths])
+
+    def keep_text(self, document_id: str, text: str) -> None:
+        """Keep a text that is no file, so that a rebuild can read it again; the document has to be there."""
+        with self._transaction():
+            self._db.execute("INSERT OR REPLACE INTO texts VALUES (?, ?)", (document_id, text))
+
+    def text(self, document_id: str) -> str | None:
+        row = self._db.execute("SELECT text FROM texts WHERE id = ?", (document_id,)).fetchone()
+        return None if row is None else str(row[0])
+
+
+def new_document_id() -> str:
+    return uuid.uuid4().hex
+
+
+def rebuild(ledger: Ledger, store: Store) -> int:
+    """Fill an empty ledger from the store and return the number of documents. The next run compares each file's bytes
+    once, and embeds nothing that is in the store."""
+    found: dict[str, Document] = {}
+    for chunk in store.scan():
+        known = found.get(chunk.document_id)
+        found[chunk.document_id] = Document(
+            id=chunk.document_id,
+            path=chunk.path,
+            state=DocumentState.INDEXED,
+            size_bytes=0,
+            modified_ns=0,
+            content_hash=chunk.content_hash,
+            media_type=chunk.media_type,
+            title=chunk.title,
+            language=chunk.language,
+            pages=max(chunk.page or 0, known.pages if known else 0),
+            chunks=(known.chunks if known else 0) + 1,
+        )
+    files = [
+        FileEntry(each.id, each.path, each.state, 0, 0, each.size_bytes, each.modified_ns, each.content_hash, "")
+        for each in found.values()
+    ]
+    ledger.finish(found.values(), files)
+    return len(found)
+
+
+_ASSIGNMENTS = ", ".join(
+    f"{name} = excluded.{name}" for name in f"{_COLUMNS}, device, inode, recipe".split(", ") if name != "id"
+)
+
+
+def _values(document: Document, file: FileEntry) -> tuple[Any, ...]:
+    d = document
+    return (
+        d.id, os.fsencode(d.path), d.state, d.size_bytes, d.modified_ns, d.content_hash, d.media_type, d.title,
+        d.author, d.created, d.language, d.pages, d.chunks, json.dumps(d.tags), d.error, d.hint, json.dumps(d.warnings),
+        d.indexed_at, file.device, file.inode, file.recipe,
+    )  # fmt: skip
+
+
+def _document(row: Sequence[Any]) -> Document:
+    values = dict(zip(_FIELDS, row, strict=True))
+    values["path"] = os.fsdecode(values["path"])
+    values["state"] = DocumentState(values["state"])
+    values["tags"], values["warnings"] = tuple(json.loads(values["tags"])), tuple(json.loads(values["warnings"]))
+    return Document(**values)
+
+
+_FIELDS = tuple("size_bytes" if name == "size" else name for name in _COLUMNS.split(", "))
