@@ -110,7 +110,7 @@ def test_completion_scripts_name_the_program(termrag, shell):
 
 def test_completion_offers_commands(termrag):
     ran = termrag(_TERMRAG_COMPLETE="bash_complete", COMP_WORDS="termrag st", COMP_CWORD="1")
-    assert "plain,status" in ran.out.splitlines()
+    assert "plain,status" in ran.out.splitlines(), ran.err
 
 
 HEAVY = ("lancedb", "numpy", "pyarrow", "onnxruntime", "mlx", "xllamacpp", "textual", "markitdown", "httpx", "asyncio")

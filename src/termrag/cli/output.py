@@ -36,7 +36,7 @@ def leave(command: click.Command) -> NoReturn:
 
 def _run(command: click.Command) -> int:
     try:
-        result = command.main(standalone_mode=False)
+        result = command.main(prog_name="termrag", standalone_mode=False)
         return result if isinstance(result, int) else Exit.OK
     except Finish as finish:
         return finish.code
@@ -50,9 +50,6 @@ def _run(command: click.Command) -> int:
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         return Exit.INTERRUPTED
-    except BrokenPipeError:
-        _silence()
-        return Exit.OK
     except TermragError as error:
         show_error(error)
         return error.exit_code
@@ -110,9 +107,13 @@ def _escaped(char: str) -> str:
 
 
 def out(text: str, *, end: str = "\n") -> None:
-    """A piece of the answer, to stdout at once."""
-    sys.stdout.write(text + end)
-    sys.stdout.flush()
+    """A piece of the answer, to stdout at once. Ends the command, in good order, if nobody reads any more."""
+    try:
+        sys.stdout.write(text + end)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _silence()
+        raise Finish(Exit.OK) from None
 
 
 def out_json(value: Any, *, lines: bool = False) -> None:
