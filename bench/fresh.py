@@ -52,7 +52,7 @@ def missing_from_architecture() -> list[str]:
     there = {entry.stem for entry in package.glob("*.py")} | {
         entry.parent.name for entry in package.glob("*/__init__.py")
     }
-    there -= {"__pycache__"}
+    there -= {"__init__"}
     return sorted(f"ARCHITECTURE.md: {name}" for name in there ^ named)
 
 

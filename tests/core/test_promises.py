@@ -27,7 +27,8 @@ def test_importing_termrag_imports_nothing_heavy():
 
 
 def test_every_command_that_the_readme_shows_exists():
-    shown = set(re.findall(r"termrag ([a-z]+) ", README))
+    code = re.findall(r"```\w*\n(.*?)```", README, re.DOTALL) + re.findall(r"`([^`\n]+)`", README)
+    shown = {word for text in code for word in re.findall(r"termrag ([a-z]+)\b", text)}
     assert shown <= set(COMMANDS)
     assert {"ask", "add", "search", "models"} <= shown
 
