@@ -17,6 +17,7 @@ from reportlab.platypus import (
     BaseDocTemplate,
     Flowable,
     Frame,
+    FrameBreak,
     KeepTogether,
     NextPageTemplate,
     PageTemplate,
@@ -90,6 +91,8 @@ def _body() -> list[Flowable]:
                 story.append(KeepTogether([_grounded(), Paragraph(text, CAPTION)]))
             case "chart":
                 story.append(KeepTogether([_chart(), Paragraph(text, CAPTION)]))
+            case "break":
+                story.append(FrameBreak())
             case "reference":
                 story.append(Paragraph(text, REFERENCE))
             case _:

@@ -66,7 +66,7 @@ BODY_TEXT = [
     ),
     (
         "text",
-        "Sheep graze on the island all year. There are four cats, all of them neutered and all of them in Northhaven, "
+        "Sheep graze on the island all year. There are four cats, all of them in Northhaven, "
         "more than a kilometre from the nearest marked nest. Great black-backed gulls, of which eleven pairs breed on "
         "the Calf, take a few petrels every summer; we found 16 pellets with petrel feathers in 2022.",
     ),
@@ -162,13 +162,14 @@ BODY_TEXT = [
         "The response rate was measured in one year only. If it differs between warm and cold summers, our counts err "
         "by as much. We plan to measure it again in 2026 with 80 nests.",
     ),
+    ("break", ""),
     ("section", "6. Recommendations"),
     (
         "text",
         "First, screen the lower panes of the lantern from 20 August to 10 October. Second, keep the closure of the "
         "western cliff path until 31 July, and move it to 31 August in years with a late season. Third, keep the walls "
         "in repair, beginning with the two kilometres around Skell, where the birds are. Fourth, go on checking the "
-        "wax blocks on the quay, however dull it is.",
+        "wax blocks on the quay.",
     ),
     ("section", "Acknowledgements"),
     (
@@ -177,6 +178,7 @@ BODY_TEXT = [
         "bread at two in the morning, and Lin Zhou, who carried the loudspeaker in July 2024. The work was paid for by "
         "the Vessa Trust and the Korrin Institute with 9,400 euros.",
     ),
+    ("break", ""),
     ("section", "References"),
     ("reference", "Adeyemi, M. (2021). Resampling for small colonies. <i>Aldmouth Statistical Notes</i> 7, 12–19."),
     ("reference", "Quill, E. (1903). <i>Birds of Vessa, listed by a schoolmaster.</i> Korrin."),

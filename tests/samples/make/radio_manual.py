@@ -23,14 +23,14 @@ FRONT_PAGES = 2
 BODY = ParagraphStyle("body", fontName="Times-Roman", fontSize=10.8, leading=15, spaceAfter=6, alignment=TA_JUSTIFY)
 STEP = ParagraphStyle("step", parent=BODY, leftIndent=6 * mm, bulletIndent=1 * mm, spaceAfter=3)
 CHAPTER = ParagraphStyle("chapter", fontName="Helvetica-Bold", fontSize=14, leading=18, spaceAfter=7, textColor=SEA)
-NOTE = ParagraphStyle("note", parent=BODY, backColor=PALE, borderPadding=5, spaceBefore=8, spaceAfter=12)
+NOTE = ParagraphStyle("note", parent=BODY, backColor=PALE, borderPadding=5, spaceBefore=13, spaceAfter=12)
 CELL = ParagraphStyle("cell", fontName="Times-Roman", fontSize=10, leading=13)
 HEAD = ParagraphStyle("head", parent=CELL, fontName="Helvetica-Bold", fontSize=8.6)
 
 
 def write(path: Path) -> None:
     archive.fix_pdf_date("2023-06-14")
-    document = BaseDocTemplate(str(path), pagesize=A5, title="SR-40 Shore Radio: operator's manual")
+    document = BaseDocTemplate(str(path), pagesize=A5, title="SR-40 Shore Radio: operator’s manual")
     document.author, document.subject = "Merrin Electronics", "Edition 3, June 2023"
     frame = Frame(18 * mm, 20 * mm, WIDTH - 36 * mm, HEIGHT - 38 * mm, 0, 0, 0, 0)
     document.addPageTemplates(PageTemplate("page", [frame], onPage=_furnish))
@@ -100,7 +100,7 @@ def _draw_cover(canvas: Canvas) -> None:
     canvas.setFont("Helvetica", 17)
     canvas.drawString(18 * mm, 155 * mm, "Shore Radio")
     canvas.setFillColor(SEA)
-    canvas.drawString(18 * mm, 143 * mm, "Operator's manual")
+    canvas.drawString(18 * mm, 143 * mm, "Operator’s manual")
     _draw_set(canvas, 18 * mm, 70 * mm)
     canvas.setFillColor(INK)
     canvas.setFont("Times-Roman", 10.5)
