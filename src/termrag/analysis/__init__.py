@@ -101,13 +101,16 @@ def indexable(title: str, heading: str, text: str) -> str:
 # --- questions -------------------------------------------------------------------------------------------------
 
 
+Forms = tuple[tuple[str, ...], ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Keyword:
     """A content word of a question. A text holds it if it holds every term of one of the `forms`: the stems of
     several languages, an identifier's whole form, its parts. Weights of a question's keywords sum to 1."""
 
     word: str
-    forms: tuple[tuple[str, ...], ...]
+    forms: Forms
     weight: float
 
     def is_in(self, found: Collection[str]) -> bool:
@@ -115,20 +118,37 @@ class Keyword:
 
 
 def query_terms(question: str, languages: Sequence[str] = ()) -> str:
-    """Return the terms to search for, each once: those of `keywords`, in order.
+    """Return the terms to search for: those of all forms of the content words, as often as the words occur.
 
-    `languages` are those of the library, most frequent first.
+    `languages` are those of the library, most frequent first. Where the language of a question is unsure, the stems
+    of two candidate languages are searched for.
     """
-    found = (term for keyword in keywords(question, languages) for form in keyword.forms for term in form)
-    return " ".join(dict.fromkeys(found))
+    _, content = _content_words(question, languages)
+    return " ".join(term for _, forms in content for term in dict.fromkeys(t for form in forms for t in form))
 
 
 def keywords(question: str, languages: Sequence[str] = ()) -> tuple[Keyword, ...]:
-    """Return the content words of a question: no function words, unless nothing else remains.
+    """Return the content words of a question, each once: no function words, unless nothing else remains.
 
     Words weigh by the logarithm of their length, numbers and names (capitals inside a sentence) half as much again.
     A function word in capitals in a question that is not (WHO, IT, US) is a name.
     """
+    first, content = _content_words(question, languages)
+    weights: dict[tuple[str, Forms], float] = {}
+    for token, forms in content:
+        stands_out = any(c.isdigit() for c in token) or (token is not first and token[0].isupper())
+        weights[token, forms] = math.log2(1 + len(token)) * (1.5 if stands_out else 1.0)
+    total = sum(weights.values())
+    return tuple(Keyword(word, forms, weight / total) for (word, forms), weight in weights.items())
+
+
+def coverage(wanted: Sequence[Keyword], found: Collection[str]) -> float:
+    """Return the share, 0 to 1, of the weight of `wanted` whose terms are among `found`."""
+    return sum(keyword.weight for keyword in wanted if keyword.is_in(found))
+
+
+def _content_words(question: str, languages: Sequence[str]) -> tuple[str, list[tuple[str, Forms]]]:
+    """The first word of a question, and its content words as written, with their forms."""
     text = _plain(question)
     tokens = list(_question_tokens(text))
     candidates = question_languages([fold(token.casefold()) for token in tokens], languages)
@@ -141,19 +161,8 @@ def keywords(question: str, languages: Sequence[str] = ()) -> tuple[Keyword, ...
         return not is_name and all(is_function_word(piece, candidates) for piece in pieces)
 
     kept = [token for token in tokens if not shapes_only(token)] or tokens
-    weights: dict[tuple[str, tuple[tuple[str, ...], ...]], float] = {}
-    for token in kept:
-        forms = _forms(token, candidates)
-        if forms:
-            stands_out = any(c.isdigit() for c in token) or (token is not tokens[0] and token[0].isupper())
-            weights[token, forms] = math.log2(1 + len(token)) * (1.5 if stands_out else 1.0)
-    total = sum(weights.values())
-    return tuple(Keyword(word, forms, weight / total) for (word, forms), weight in weights.items())
-
-
-def coverage(wanted: Sequence[Keyword], found: Collection[str]) -> float:
-    """Return the share, 0 to 1, of the weight of `wanted` whose terms are among `found`."""
-    return sum(keyword.weight for keyword in wanted if keyword.is_in(found))
+    with_forms = [(token, _forms(token, candidates)) for token in kept]
+    return (tokens or [""])[0], [(token, forms) for token, forms in with_forms if forms]
 
 
 def _question_tokens(text: str) -> Iterator[str]:
@@ -166,7 +175,7 @@ def _question_tokens(text: str) -> Iterator[str]:
             yield from _pairs(part) or part
 
 
-def _forms(token: str, languages: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+def _forms(token: str, languages: Sequence[str]) -> Forms:
     if _RUN.match(token):
         return ((token,),)
     forms: dict[tuple[str, ...], None] = {}

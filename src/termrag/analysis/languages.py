@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from py3langid.langid import LanguageIdentifier
 
 _SAMPLE_CHARS = 2_000
+_NO_LANGUAGE = "zxx"
 _SURE = 0.5  # probability below which no language is named
 
 # ISO 639-1 code → Snowball algorithm.
@@ -235,7 +236,7 @@ def detect_language(text: str) -> str:
     if script in SCRIPT_LANGUAGE and script not in _SHARED_SCRIPTS:
         return SCRIPT_LANGUAGE[script]
     code, probability = _identifier().classify(sample)
-    return str(code) if probability >= _SURE else ""
+    return str(code) if probability >= _SURE and code != _NO_LANGUAGE else ""
 
 
 def question_languages(words: Sequence[str], library: Sequence[str] = ()) -> tuple[str, ...]:
@@ -287,7 +288,10 @@ def _identifier() -> LanguageIdentifier:
     """The identifier with probabilities. Loading takes about a second, so nothing loads it that can do without."""
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
-    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    # The rest are dialects and small sisters that draw short texts away from the languages with stemmers.
+    identifier.set_languages([code for code in identifier.labels if len(code) == 2 or code == _NO_LANGUAGE])
+    return identifier
 
 
 # --- letters ---------------------------------------------------------------------------------------------------

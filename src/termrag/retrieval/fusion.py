@@ -6,20 +6,23 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 
 _K = 60
-_PROSE, _CODE = 0.5, 0.7  # weight of the vectors where the embedder reads the text well
+_PROSE, _CODE = 0.5, 0.85  # weight of the vectors where the embedder reads the text well
 
 # Letters per token that an embedder reaches in text like that it was trained on. Measured: an English word-piece
 # vocabulary gives 3.6 to 5.2 on English prose, at most 3.2 on other languages in Latin letters, 1.0 on other scripts;
 # a multilingual one 3.5 to 4 in Latin letters, about 3 in other alphabets, 1.5 to 2 without spaces.
 _LATIN, _OTHER, _UNSPACED = 3.7, 2.6, 1.4
-_BLIND = 0.86  # below this share of the above, the vectors mean nothing
+_TEXT_RAMP = 0.86, 1.0  # share of the above where trust begins and where it is full
+_QUESTION_RAMP = 0.45, 0.6  # a question is too short to tell more than a foreign script
+_FEWEST_LETTERS = 100
 _SAMPLE_CHARS = 300
 _LETTERS = re.compile(r"[^\W\d_]+")
 _UNSPACED_LETTER = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]"
 )
-_CODE_SIGNS = re.compile(r"[{}()\[\];=<>_#]")
-_CODE_SHARE = 0.05  # of all visible characters; prose has 0.01 to 0.02
+_CODE_SIGNS = re.compile(r"[{}\[\];=<>_#]|\w\(|\w\.\w|\):")
+_CODE_SHARE = 0.035  # of all visible characters; nineteen of twenty functions have more, a text in a hundred has
+_IDENTIFIER = re.compile(r"\w[_.]\w|[a-z][A-Z]|\w\(|[\"'`]\w")
 
 
 def reciprocal_ranks(rankings: Iterable[tuple[float, Sequence[str]]], k: int = _K) -> dict[str, float]:
@@ -40,33 +43,38 @@ def vector_weight(question: str, texts: Sequence[str], count_tokens: Callable[[s
     """Return the weight of the vectors, 0 to 1, against that of the words.
 
     `texts` are the best chunks found by words. An embedder that was not trained on a language takes its words apart
-    into more tokens: the fewer letters a token holds, the less its vectors mean. In code, names and words that
-    describe it seldom coincide, so there the vectors count more. Without `count_tokens` all languages are trusted.
+    into more tokens: the fewer letters a token holds, the less its vectors mean. Code seldom shares words with a
+    sentence that describes it, so there the vectors count more, unless the question names identifiers. Without
+    `count_tokens` all languages are trusted.
     """
-    code = sum(map(looks_like_code, texts)) / len(texts) if texts else 0.0
+    prose = [text for text in texts if not looks_like_code(text)]
+    code = 1.0 - len(prose) / len(texts) if texts and not _IDENTIFIER.search(question) else 0.0
     weight = _PROSE + (_CODE - _PROSE) * code
     if count_tokens is None:
         return weight
-    prose = [text[:_SAMPLE_CHARS] for text in texts if not looks_like_code(text)]
-    return weight * trust([question, *prose], count_tokens)
+    sample = " ".join(text[:_SAMPLE_CHARS] for text in prose)
+    trust = _ramp(_fit(question, count_tokens), *_QUESTION_RAMP)
+    if sum(map(len, _LETTERS.findall(sample))) >= _FEWEST_LETTERS:
+        trust *= _ramp(_fit(sample, count_tokens), *_TEXT_RAMP)
+    return weight * trust
 
 
 def looks_like_code(text: str) -> bool:
     """Whether brackets and operators are as dense as in source code."""
     sample = text[: 4 * _SAMPLE_CHARS]
     visible = len(sample) - sum(map(sample.count, " \n\t"))
-    return visible > 0 and len(_CODE_SIGNS.findall(sample)) >= _CODE_SHARE * visible
+    return len(_CODE_SIGNS.findall(sample)) > _CODE_SHARE * visible
 
 
-def trust(texts: Sequence[str], count_tokens: Callable[[str], int]) -> float:
-    """Return how well the embedder's vocabulary fits the texts, 0 to 1, by letters per token."""
-    words = [word for text in texts for word in _LETTERS.findall(text)]
+def _fit(text: str, count_tokens: Callable[[str], int]) -> float:
+    """How well the embedder's vocabulary fits a text: 1 and more if well, near 0 if it only knows letters."""
+    words = _LETTERS.findall(text)
     tokens = count_tokens(" ".join(words)) if words else 0
-    if not tokens:
-        return 1.0
-    expected = sum(len(word) / _expected_letters(word) for word in words)  # tokens if the vocabulary fitted
-    fit = expected / tokens
-    return min(1.0, max(0.0, (fit - _BLIND) / (1.0 - _BLIND)))
+    return sum(len(word) / _expected_letters(word) for word in words) / tokens if tokens else 1.0
+
+
+def _ramp(value: float, low: float, high: float) -> float:
+    return min(1.0, max(0.0, (value - low) / (high - low)))
 
 
 def _expected_letters(word: str) -> float:
