@@ -19,9 +19,11 @@ from pathlib import Path
 from termrag.config import Config
 from termrag.engines import Done, Engine, Piece
 from termrag.events import Answered, Token
+from termrag.parts import Parts
 from termrag.paths import Paths
+from termrag.prompt import pack
 from termrag.rag import Rag
-from termrag.records import Message, Sampling
+from termrag.records import Filters, Message, Sampling
 
 ROOT = Path(__file__).parents[1]
 QUESTION = "How long is the causeway to the Calf?"
@@ -60,20 +62,18 @@ async def measure(engine_name: str, rounds: int) -> dict[str, object]:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         paths = Paths(root / "config", root / "data", ROOT / ".cache", root / "state", root / "run")
-        config = Config().with_values(
-            {"models": {"engine": engine_name, "chat": "smollm2-135m"}, "retrieval": {"gate": 0.0}}, "bench"
-        )
-        # No early end and no repeats: both runs decode the same long text.
+        models = {"engine": engine_name, "chat": "smollm2-135m"}
+        config = Config().with_values({"models": models, "retrieval": {"gate": 0.0}}, "bench")
         sampling = Sampling(temperature=0.0, max_tokens=160)
         async with Rag(config, paths) as rag:
             async for _ in rag.ingest([ROOT / "tests" / "samples"]):
                 pass
-            await facade_rate(rag, sampling)
-            engine, messages = rag.last_prompt()
+            await facade_rate(rag, sampling)  # loads the models
+            engine, messages = await rag._models.run(packed, rag._parts)
             through, bare = [], []
             for _ in range(rounds):
                 through.append(await facade_rate(rag, sampling))
-                bare.append(await rag.on_models(bare_rate, engine, messages, sampling))
+                bare.append(await rag._models.run(bare_rate, engine, messages, sampling))
     ratio = statistics.median(through) / statistics.median(bare)
     return {
         "bench": "ask",
@@ -82,6 +82,15 @@ async def measure(engine_name: str, rounds: int) -> dict[str, object]:
         "bare_tokens_per_s": round(statistics.median(bare), 1),
         "ratio": round(ratio, 3),
     }
+
+
+def packed(parts: Parts) -> tuple[Engine, tuple[Message, ...]]:
+    """The loaded engine, and the messages that the façade sends it for the question."""
+    engine = parts._engine
+    assert engine is not None
+    evidence = parts.evidence(QUESTION, Filters())
+    prompt = pack(QUESTION, evidence.passages, limit=engine.context_length, count=engine.count_tokens)
+    return engine, prompt.messages
 
 
 def main() -> None:

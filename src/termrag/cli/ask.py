@@ -80,9 +80,10 @@ def ask(ctx: click.Context, /, words: tuple[str, ...], **options: Any) -> None:
     async def work() -> int:
         async with rag:
             events = rag.ask(question, filters=filters, context=context, general=options["general"])
-            async with contextlib.aclosing(events):
-                async for item in events:
-                    printer.show(item)
+            with printer:
+                async with contextlib.aclosing(events):
+                    async for item in events:
+                        printer.show(item)
         return printer.finish()
 
     output.run_async(work)
@@ -120,6 +121,17 @@ class _Printer:
         self.quiet = options["quiet"]
         self.trace = options["trace"]
         self.answer: Answer | None = None
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            self.break_off()
+
+    def break_off(self) -> None:
+        """The answer ends here, by an error or by Ctrl-C: what was shown stays as it is."""
+        output.clear_line()
 
     def show(self, item: AskEvent) -> None:
         match item:
@@ -183,6 +195,11 @@ class _TextPrinter(_Printer):
                 output.note(f"termrag: not in your documents: {reason}")
             case _:
                 pass
+
+    def break_off(self) -> None:
+        super().break_off()
+        if self.streams and any(self._held):
+            output.out("")
 
     def _write(self, text: str) -> None:
         if text and self.streams:
