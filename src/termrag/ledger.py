@@ -14,7 +14,7 @@ import sqlite3
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -141,13 +141,17 @@ class Ledger:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
+        """All or nothing, on the disk when it ends. Raises StoreUnavailable where the disk refuses."""
         try:
-            yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
+            with closing(self._db.execute("BEGIN IMMEDIATE")):
+                yield
+            self._db.execute("COMMIT")
+        except BaseException as error:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            if isinstance(error, sqlite3.OperationalError):
+                raise StoreUnavailable(f"The ledger cannot be written: {error}", "termrag doctor") from error
             raise
-        self._db.execute("COMMIT")
 
     # --- the writer lock -----------------------------------------------------------------------------------------
 

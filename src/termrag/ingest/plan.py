@@ -1,0 +1,201 @@
+"""What there is to do: the difference between the disk and the ledger, from one `stat` per file; changes nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from termrag.folders import FoundFile, Walk, stat_file, walk
+from termrag.ledger import FileEntry, Ledger
+from termrag.records import DocumentState
+
+TEXT_PREFIX = "stdin:"
+"""Paths of documents that are no files begin so; nothing on the disk does, since its paths are absolute."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A file to be read. `entry` is what the ledger knew of it, or of the file it was before a rename."""
+
+    file: FoundFile
+    entry: FileEntry | None = None
+    text: str | None = None
+
+    @property
+    def path(self) -> str:
+        return self.file.path
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """The same bytes under a new path: nothing is read."""
+
+    entry: FileEntry
+    file: FoundFile
+
+
+@dataclass(slots=True)
+class Plan:
+    """`failed` are given paths that could not be looked at, with the reason; `skipped` are (path, reason)."""
+
+    work: list[Work] = field(default_factory=list)
+    moves: list[Move] = field(default_factory=list)
+    removals: list[FileEntry] = field(default_factory=list)
+    skipped: list[tuple[str, str]] = field(default_factory=list)
+    failed: list[tuple[str, str]] = field(default_factory=list)
+    unchanged: int = 0
+    roots: list[str] = field(default_factory=list)
+
+
+def make_plan(
+    paths: Sequence[str | Path],
+    ledger: Ledger,
+    *,
+    is_readable: Callable[[str], bool],
+    recipe: str,
+    exclude: Sequence[str] = (),
+    force: bool = False,
+) -> Plan:
+    """Compare what the paths stand for with the ledger. Named earlier and below a folder named now is named again."""
+    given = [_real(path) for path in paths]
+    known_roots = ledger.roots()
+    again = [root for root in known_roots if any(_is_below(root, path) for path in given) and os.path.lexists(root)]
+    found = walk([*given, *again], exclude)
+    plan = Plan(roots=found.roots)
+    plan.skipped += found.skipped
+    plan.failed += [(path, reason) for path, reason in found.unreadable.items() if path in given]
+    plan.skipped += [(path, reason) for path, reason in found.unreadable.items() if path not in given]
+    known = _known(ledger, given)
+    fresh = _sort_out(found, known, plan, is_readable=is_readable, recipe=recipe, force=force)
+    vanished = _vanished(known, found, plan)
+    _find_moves(fresh, ledger, plan)
+    _finish_what_was_begun(ledger, found, plan)
+    moved = {move.entry.id for move in plan.moves} | {work.entry.id for work in plan.work if work.entry}
+    planned = {entry.id for entry in plan.removals}
+    plan.removals += [entry for entry in vanished if entry.id not in moved | planned]
+    return plan
+
+
+def is_same_file(entry: FileEntry, file: FoundFile) -> bool:
+    """What `stat` says of the file is what it said when the document was indexed."""
+    return (entry.inode, entry.size, entry.modified_ns) == (file.inode, file.size, file.modified_ns)
+
+
+def _real(path: str | Path) -> str:
+    return os.path.realpath(Path(path).expanduser().absolute())
+
+
+def _is_below(path: str, folder: str) -> bool:
+    return path.startswith(folder.rstrip("/") + "/")
+
+
+def _known(ledger: Ledger, roots: Sequence[str]) -> dict[str, FileEntry]:
+    known: dict[str, FileEntry] = {}
+    for root in roots:
+        known.update(ledger.entries(below=root))
+    return known
+
+
+def _sort_out(
+    found: Walk,
+    known: dict[str, FileEntry],
+    plan: Plan,
+    *,
+    is_readable: Callable[[str], bool],
+    recipe: str,
+    force: bool,
+) -> list[FoundFile]:
+    """Count what is unchanged, note what changed, and return the files that the ledger does not know."""
+    fresh: list[FoundFile] = []
+    for path, file in found.files.items():
+        entry = known.get(path)
+        if entry is None:
+            if file.explicit or is_readable(path):
+                fresh.append(file)
+            else:
+                plan.skipped.append((path, "not a readable type"))
+        elif not force and _is_done(entry, recipe) and is_same_file(entry, file):
+            plan.unchanged += 1
+        else:
+            plan.work.append(Work(file, entry))
+    return fresh
+
+
+def _is_done(entry: FileEntry, recipe: str) -> bool:
+    return entry.state in (DocumentState.INDEXED, DocumentState.FAILED) and entry.recipe in ("", recipe)
+
+
+def _vanished(known: dict[str, FileEntry], found: Walk, plan: Plan) -> list[FileEntry]:
+    """Known documents that the walk did not meet, except where it could not look."""
+    blind = [path for path in found.unreadable if not _is_plainly_gone(path)]
+    emptied: dict[str, bool] = {}
+    vanished: list[FileEntry] = []
+    for path, entry in known.items():
+        if path in found.files or any(path == each or _is_below(path, each) for each in blind):
+            continue
+        if _is_unmounted(entry, emptied, plan):
+            continue
+        vanished.append(entry)
+    return vanished
+
+
+def _is_plainly_gone(path: str) -> bool:
+    """A path that is not there although the folder it was in is; a folder may be a disk that is not mounted."""
+    return not os.path.lexists(path) and Path(path).parent.is_dir() and bool(Path(path).suffix)
+
+
+def _is_unmounted(entry: FileEntry, emptied: dict[str, bool], plan: Plan) -> bool:
+    """The nearest folder that is left is empty and on another device than the file was: its disk is not mounted."""
+    folder = next((each for each in Path(entry.path).parents if each.is_dir()), Path("/"))
+    key = f"{folder}\0{entry.device}"
+    if key not in emptied:
+        is_other = bool(entry.device) and folder.stat().st_dev != entry.device
+        emptied[key] = is_other and not any(folder.iterdir())
+        if emptied[key]:
+            plan.skipped.append((str(folder), "its disk is not mounted; its documents are kept"))
+    return emptied[key]
+
+
+def _find_moves(fresh: Iterable[FoundFile], ledger: Ledger, plan: Plan) -> None:
+    taken: set[str] = set()
+    for file in fresh:
+        entry = next((each for each in ledger.by_inode(file.inode, file.size) if _has_become(each, file, taken)), None)
+        if entry is None:
+            plan.work.append(Work(file))
+            continue
+        taken.add(entry.id)
+        if Path(entry.path).suffix.lower() == Path(file.path).suffix.lower():
+            plan.moves.append(Move(entry, file))
+        else:
+            plan.work.append(Work(file, entry))  # the suffix tells how it is read
+
+
+def _has_become(entry: FileEntry, file: FoundFile, taken: set[str]) -> bool:
+    return (
+        entry.id not in taken
+        and entry.state == DocumentState.INDEXED
+        and is_same_file(entry, file)
+        and not os.path.lexists(entry.path)
+    )
+
+
+def _finish_what_was_begun(ledger: Ledger, found: Walk, plan: Plan) -> None:
+    """Work that a killed run left pending is done again, wherever its file lies; its removals are repeated."""
+    for path, entry in ledger.unfinished().items():
+        if path in found.files and entry.state == DocumentState.PENDING:
+            continue
+        file = None if entry.state == DocumentState.REMOVING else stat_file(path)
+        text = ledger.text(entry.id) if path.startswith(TEXT_PREFIX) and entry.state == DocumentState.PENDING else None
+        if text is not None:
+            plan.work.append(Work(text_file(path, text), entry, text))
+        elif file is not None:
+            plan.work.append(Work(file, entry))
+        elif path not in found.unreadable:
+            plan.removals.append(entry)
+
+
+def text_file(path: str, text: str) -> FoundFile:
+    """What `stat` would say of a text that is no file."""
+    return FoundFile(path, 0, 0, len(text.encode("utf-8", "replace")), 0, explicit=True)

@@ -1,0 +1,189 @@
+"""One file on its way to rows: fingerprint, read, cut, analyse; embeds nothing and changes nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from termrag import analysis
+from termrag.errors import TermragError, UnreadableFile
+from termrag.folders import FoundFile
+from termrag.ingest.plan import Work
+from termrag.ingest.tools import Tools
+from termrag.ledger import FileEntry, Ledger
+from termrag.logs import logger
+from termrag.records import Chunk, Content, DocumentState
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_TRIES = 3
+_RACY_NS = 20_000_000  # file systems stamp times in steps of up to 10 ms
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A chunk with what is embedded and searched. `hash` keys the vector: equal text, equal vector."""
+
+    chunk: Chunk
+    text: str
+    hash: str
+    terms: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A document that only lacks vectors; `known` holds those that were computed before, by text hash."""
+
+    work: Work
+    file: FoundFile
+    content_hash: str
+    content: Content
+    language: str
+    pieces: Sequence[Piece]
+    known: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    begun: float = 0.0
+
+    @property
+    def path(self) -> str:
+        return self.file.path
+
+
+@dataclass(frozen=True, slots=True)
+class Same:
+    """The bytes are those the ledger knows: only path and stat are new."""
+
+    entry: FileEntry
+    file: FoundFile
+
+
+@dataclass(frozen=True, slots=True)
+class Bad:
+    """The file gives no text. A passing fault (`is_lasting` false) leaves what is indexed as it is."""
+
+    work: Work
+    message: str
+    hint: str
+    is_lasting: bool = True
+
+
+def prepare(work: Work, ledger: Ledger, tools: Tools, *, force: bool) -> Prepared | Same | Bad:
+    """Read one file. Raises only what is wrong with the library or a model, not with the file."""
+    begun = time.monotonic()
+    try:
+        if work.text is not None:
+            return _prepared_text(work, work.text, ledger, tools, begun)
+        return _prepared_file(work, ledger, tools, force=force, begun=begun)
+    except UnreadableFile as error:
+        return Bad(work, error.message, error.hint)
+    except TermragError:
+        raise
+    except OSError as error:
+        return Bad(work, error.strerror or str(error), "termrag add again", is_lasting=False)
+    except Exception as error:  # one bad file must not end the run
+        logger.exception("ingest of one file broke")
+        return Bad(work, f"unexpected {type(error).__name__}; details are in the log", "termrag doctor")
+
+
+def _prepared_file(work: Work, ledger: Ledger, tools: Tools, *, force: bool, begun: float) -> Prepared | Same:
+    for attempt in range(_TRIES):
+        print_ = tools.fingerprint(work.path)
+        file = _settled(replace(work.file, size=print_.size_bytes, modified_ns=print_.modified_ns))
+        if not force and _is_known(work.entry, print_.content_hash, tools.recipe):
+            return Same(work.entry, file)  # type: ignore[arg-type]
+        twin = _twin(work, print_.content_hash, ledger, tools.recipe)
+        if twin and not force and work.entry is None and not os.path.lexists(twin.path):
+            return Same(twin, file)
+        try:
+            content = tools.read(work.path, print_.content_hash)
+        except UnreadableFile:
+            # A file that is being written may be whole by now; one that gives no text stays as it is.
+            if attempt == _TRIES - 1 or tools.fingerprint(work.path).content_hash == print_.content_hash:
+                raise
+            continue
+        known = _vectors(tools, [each.id for each in (work.entry, twin) if each is not None])
+        return _cut(work, file, print_.content_hash, content, tools, known, begun)
+    raise UnreadableFile(f"{Path(work.path).name} keeps changing", "Add it again when it is finished.")
+
+
+def _prepared_text(work: Work, text: str, ledger: Ledger, tools: Tools, begun: float) -> Prepared | Same:
+    clean = text.encode("utf-8", "replace").decode("utf-8")
+    content_hash = hashlib.blake2b(clean.encode(), digest_size=16).hexdigest()
+    if _is_known(work.entry, content_hash, tools.recipe):
+        return Same(work.entry, work.file)  # type: ignore[arg-type]
+    is_markdown = work.path.lower().endswith((".md", ".markdown"))
+    content = Content(
+        clean,
+        kind="markdown" if is_markdown else "text",
+        media_type="text/markdown" if is_markdown else "text/plain",
+        lines_match=True,
+    )
+    known = _vectors(tools, [work.entry.id] if work.entry else [])
+    return _cut(work, work.file, content_hash, content, tools, known, begun)
+
+
+def _cut(
+    work: Work,
+    file: FoundFile,
+    content_hash: str,
+    content: Content,
+    tools: Tools,
+    known: dict[str, NDArray[np.float32]],
+    begun: float,
+) -> Prepared:
+    chunks = tools.chunk(content)
+    if not chunks:
+        raise UnreadableFile(f"{Path(work.path).name} holds no text")
+    language = analysis.detect_language(content.text)
+    pieces = [_piece(each, content.title, language) for each in chunks]
+    return Prepared(work, file, content_hash, content, language, pieces, known, begun)
+
+
+def _piece(chunk: Chunk, title: str, language: str) -> Piece:
+    text = analysis.indexable(title, chunk.heading, chunk.text)
+    text_hash = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    return Piece(chunk, text, text_hash, analysis.terms(text, language))
+
+
+def _is_known(entry: FileEntry | None, content_hash: str, recipe: str) -> bool:
+    return (
+        entry is not None
+        and entry.state == DocumentState.INDEXED
+        and entry.content_hash == content_hash
+        and entry.recipe in ("", recipe)
+    )
+
+
+def _twin(work: Work, content_hash: str, ledger: Ledger, recipe: str) -> FileEntry | None:
+    """Another document of the same bytes and type, rather one whose file is gone: this file is then what became of
+    it."""
+    suffix = Path(work.path).suffix.lower()
+    twins = [
+        each
+        for each in ledger.by_content(content_hash)
+        if each.path != work.path
+        and each.state == DocumentState.INDEXED
+        and each.recipe in ("", recipe)
+        and Path(each.path).suffix.lower() == suffix
+    ]
+    return min(twins, key=lambda each: os.path.lexists(each.path), default=None)
+
+
+def _vectors(tools: Tools, document_ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+    known: dict[str, NDArray[np.float32]] = {}
+    for document_id in document_ids:
+        known.update(tools.open_store().vectors(document_id))
+    return known
+
+
+def _settled(file: FoundFile) -> FoundFile:
+    """A file written an instant ago may be written again under the same time stamp: its inode is left out, so that the
+    next run compares its bytes."""
+    is_fresh = time.time_ns() - file.modified_ns < _RACY_NS
+    return replace(file, inode=0) if is_fresh else file

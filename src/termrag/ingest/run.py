@@ -1,0 +1,229 @@
+"""One run over a plan: files into batches, batches through the embedder, finished documents into the library."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from termrag.errors import EngineFailed
+from termrag.events import Failed, Finished, Indexed, IngestEvent, Moved, Planned, Progress, Removed, Skipped
+from termrag.ingest.commit import commit_documents, commit_failures, commit_places, commit_removals
+from termrag.ingest.plan import Plan, Work
+from termrag.ingest.prepare import Bad, Prepared, Same, prepare
+from termrag.ingest.tools import Tools
+from termrag.ledger import Ledger
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_SLICE = 64  # texts per call of the embedder: so often is there progress, so soon is a run stopped
+_LEAST_BATCH, _MOST_BATCH = 128, 512  # texts to embed per commit
+_MOST_CHUNKS = 2048  # chunks per commit where few of them need embedding
+_MOST_WAITING = 256  # documents that wait for a commit
+_COMMIT_S = 4.0
+_PROGRESS_S = 0.1
+_REMEMBERED = 8192  # vectors kept for copies that follow in the same run
+
+
+class Run:
+    """The state of one run. `flush` makes lasting what is finished, at any moment."""
+
+    def __init__(self, ledger: Ledger, tools: Tools, *, force: bool = False) -> None:
+        self._ledger = ledger
+        self._tools = tools
+        self._force = force
+        self._begun = time.monotonic()
+        self._embed_s = 0.0
+        self._shown = 0.0
+        self._files_total = self._files_done = 0
+        self._bytes_total = self._bytes_done = 0
+        self._waiting: list[Prepared] = []
+        self._same: list[Same] = []
+        self._bad: list[Bad] = []
+        self._vectors: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
+        self._unclaimed: set[str] = set()  # computed, but not yet counted for a document
+        self.indexed = self.unchanged = self.moved = self.removed = self.skipped = self.failed = 0
+        self.chunks = self.embedded = 0
+
+    def carry_out(self, plan: Plan) -> Iterator[IngestEvent]:
+        """Everything but the Finished event."""
+        self.unchanged = plan.unchanged
+        self._files_total = len(plan.work)
+        self._bytes_total = sum(work.file.size for work in plan.work)
+        yield _planned(plan)
+        for path, reason in plan.skipped:
+            self.skipped += 1
+            yield Skipped(path, reason)
+        for path, reason in plan.failed:
+            self.failed += 1
+            yield Failed(path, reason, "Check the path.")
+        self._same += [Same(move.entry, move.file) for move in plan.moves]
+        yield from self._settle()
+        for work in plan.work:
+            yield from self._progress(work.path)
+            yield from self._take(work)
+        yield from self._embed_and_settle()
+        yield from self._remove(plan)
+
+    def remove(self, plan: Plan) -> Iterator[IngestEvent]:
+        yield _planned(plan)
+        yield from self._remove(plan)
+
+    def finished(self, *, interrupted: bool = False) -> Finished:
+        return Finished(
+            indexed=self.indexed,
+            unchanged=self.unchanged,
+            moved=self.moved,
+            removed=self.removed,
+            skipped=self.skipped,
+            failed=self.failed,
+            chunks=self.chunks,
+            embedded=self.embedded,
+            seconds=time.monotonic() - self._begun,
+            interrupted=interrupted,
+        )
+
+    def flush(self) -> list[IngestEvent]:
+        """Commit the documents that have all their vectors, and return what happened."""
+        self._waiting = [each for each in self._waiting if all(self._has(piece.hash, each) for piece in each.pieces)]
+        return list(self._settle())
+
+    # --- stages --------------------------------------------------------------------------------------------------
+
+    def _take(self, work: Work) -> Iterator[IngestEvent]:
+        outcome = prepare(work, self._ledger, self._tools, force=self._force)
+        match outcome:
+            case Same():
+                self._same.append(outcome)
+                if len(self._same) >= _MOST_CHUNKS:
+                    yield from self._settle_same()
+            case Bad():
+                self._bad.append(outcome)
+            case Prepared():
+                self._waiting.append(outcome)
+                if self._is_full():
+                    yield from self._embed_and_settle()
+
+    def _is_full(self) -> bool:
+        missing, chunks = len(self._missing()), sum(len(each.pieces) for each in self._waiting)
+        return missing >= self._batch() or chunks >= _MOST_CHUNKS or len(self._waiting) >= _MOST_WAITING
+
+    def _batch(self) -> int:
+        """As many texts as the embedder does in a few seconds."""
+        if not self.embedded:
+            return _LEAST_BATCH
+        return int(min(max(_COMMIT_S * self.embedded / max(self._embed_s, 1e-6), _LEAST_BATCH), _MOST_BATCH))
+
+    def _missing(self) -> dict[str, str]:
+        """Texts to embed, by hash."""
+        return {
+            piece.hash: piece.text for each in self._waiting for piece in each.pieces if not self._has(piece.hash, each)
+        }
+
+    def _has(self, text_hash: str, document: Prepared) -> bool:
+        return text_hash in document.known or text_hash in self._vectors
+
+    def _embed_and_settle(self) -> Iterator[IngestEvent]:
+        # Texts of like length go together: the embedder pads each to the longest of its batch.
+        texts = sorted(self._missing().items(), key=lambda item: len(item[1]))
+        for start in range(0, len(texts), _SLICE):
+            part = texts[start : start + _SLICE]
+            self._embed(part)
+            yield from self._progress("")
+        yield from self._settle()
+
+    def _embed(self, part: Sequence[tuple[str, str]]) -> None:
+        import numpy as np
+
+        begun = time.monotonic()
+        vectors = self._tools.embed([text for _, text in part])
+        self._embed_s += time.monotonic() - begun
+        if len(vectors) != len(part) or not np.isfinite(vectors).all():
+            raise EngineFailed("The embedding model gave what is no vector.", "termrag doctor")
+        for (text_hash, _), vector in zip(part, vectors, strict=True):
+            self._vectors[text_hash] = vector
+            self._unclaimed.add(text_hash)
+        self.embedded += len(part)
+
+    def _settle(self) -> Iterator[IngestEvent]:
+        """Commit what is ready. The events come after the commit: what is told is lasting."""
+        ready = self._waiting
+        known = {text_hash: vector for each in ready for text_hash, vector in each.known.items()}
+        commit_documents(ready, {**self._vectors, **known}, self._ledger, self._tools)
+        self._waiting = []
+        fresh = self._fresh(ready)
+        while len(self._vectors) > _REMEMBERED:
+            self._vectors.popitem(last=False)
+        bad, self._bad = self._bad, []
+        commit_failures(bad, self._ledger, self._tools)
+        self.failed += len(bad)
+        self._files_done += len(bad)
+        self._bytes_done += sum(each.work.file.size for each in bad)
+        self._count(ready)
+        for each in ready:
+            seconds = time.monotonic() - each.begun
+            yield Indexed(each.path, len(each.pieces), fresh[each.path], seconds, each.content.warnings)
+        for failure in bad:
+            yield Failed(failure.work.path, failure.message, failure.hint)
+        yield from self._settle_same()
+
+    def _fresh(self, ready: Iterable[Prepared]) -> dict[str, int]:
+        """How many vectors each document was the first to need."""
+        counts: dict[str, int] = {}
+        for each in ready:
+            mine = {piece.hash for piece in each.pieces if piece.hash not in each.known}
+            counts[each.path] = len(mine & self._unclaimed)
+            self._unclaimed -= mine
+        return counts
+
+    def _settle_same(self) -> Iterator[IngestEvent]:
+        same, self._same = self._same, []
+        for each in commit_places(same, self._ledger, self._tools):
+            if each.entry.path == each.file.path:
+                self.unchanged += 1
+            else:
+                self.moved += 1
+                yield Moved(each.entry.path, each.file.path)
+        self._files_done += len(same)
+        self._bytes_done += sum(each.file.size for each in same)
+
+    def _count(self, ready: Sequence[Prepared]) -> None:
+        self.indexed += len(ready)
+        self.chunks += sum(len(each.pieces) for each in ready)
+        self._files_done += len(ready)
+        self._bytes_done += sum(each.file.size for each in ready)
+
+    def _remove(self, plan: Plan) -> Iterator[IngestEvent]:
+        for entry in commit_removals(plan.removals, self._ledger, self._tools):
+            self.removed += 1
+            yield Removed(entry.path)
+
+    def _progress(self, current: str) -> Iterator[IngestEvent]:
+        now = time.monotonic()
+        if now - self._shown < _PROGRESS_S:
+            return
+        self._shown = now
+        elapsed = now - self._begun
+        left = self._bytes_total - self._bytes_done
+        yield Progress(
+            files_done=self._files_done,
+            files_total=self._files_total,
+            chunks_done=self.embedded,
+            chunks_per_second=self.embedded / self._embed_s if self._embed_s else 0.0,
+            eta_s=elapsed * left / self._bytes_done if self._bytes_done else None,
+            current=current,
+        )
+
+
+def _planned(plan: Plan) -> Planned:
+    return Planned(
+        add=sum(work.entry is None for work in plan.work),
+        change=sum(work.entry is not None for work in plan.work),
+        move=len(plan.moves),
+        remove=len(plan.removals),
+        unchanged=plan.unchanged,
+        size_bytes=sum(work.file.size for work in plan.work),
+    )
