@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from termrag.analysis.languages import fold
 from termrag.grounding.content import Word
@@ -81,7 +82,7 @@ def best_match(claim: Reading, facts: Sequence[Fact], evidence: Evidence) -> Mat
     return max(matches, key=lambda m: m.worth, default=None)
 
 
-def second_match(claim: Reading, first: Match, facts: Sequence[Fact], passages: Iterable[Evidence]) -> Match | None:
+def second_match(claim: Reading, first: Match, passages: Iterable[Evidence]) -> Match | None:
     """A further window that holds facts which the first lacks, and says what they belong to."""
     best: Match | None = None
     for evidence in passages:
@@ -89,12 +90,14 @@ def second_match(claim: Reading, first: Match, facts: Sequence[Fact], passages: 
         for window in evidence.windows:
             match = _match(claim, first.missing, evidence, window, kin)
             gained = len(first.missing) - len(match.missing)
-            if gained and _belongs(claim, first, match) and (best is None or match.worth > best.worth):
+            # A fact found apart counts only where its window also says a word that the first does not: else a number
+            # is borrowed from something else.
+            if gained and match.found - first.found and (best is None or match.worth > best.worth):
                 best = match
     return best
 
 
-def joined(claim: Reading, facts: Sequence[Fact], first: Match, second: Match) -> tuple[float, float]:
+def joined(claim: Reading, first: Match, second: Match) -> tuple[float, float]:
     """(words, order) that two windows hold together."""
     found = first.found | second.found
     total = sum(w.weight for w in claim.words)
@@ -104,14 +107,32 @@ def joined(claim: Reading, facts: Sequence[Fact], first: Match, second: Match) -
 
 
 def opposed(claim: Reading, window: Reading) -> str:
-    """The word that one side denies and the other does not; empty if they agree."""
-    shared = claim.stems & window.stems
-    ours, theirs = claim.negated & shared, window.negated & shared
-    if ours and not ours & theirs:
-        return _written(claim, next(iter(sorted(ours))))
-    if theirs and not claim.negated and _is_central(claim, window, theirs):
-        return _written(claim, next(iter(sorted(theirs))))
+    """The word that one side denies and the other states; empty if they agree."""
+    ours = {stem for heads in claim.denials for stem in heads}
+    theirs = {stem for heads in window.denials for stem in heads}
+    for mine, other, denied in ((claim, window, theirs), (window, claim, ours)):
+        for heads in mine.denials:
+            head = next((stem for stem in heads if stem in other.stems), "")
+            if head and head not in denied and (mine is claim or _stands_once(head, window)):
+                return _written(claim, head)
     return ""
+
+
+def rival(claim: Reading, match: Match) -> tuple[str, str] | None:
+    """A number of the claim and the one that stands in its place: "5 years" where the sentence of the window that
+    says most of the claim's words has "2 years", and the 5 stands in a sentence that says fewer. None if there is none.
+    """
+    units = [u for u in match.evidence.units if match.window.start <= u.start < match.window.end]
+    if len(units) < 2:
+        return None
+    for number in claim.numbers:
+        holders = [u for u in units if any(number.agrees(n) for n in u.numbers)]
+        most = max((len(claim.stems & u.stems) for u in holders), default=0)
+        for unit in units:
+            other = next((n for n in unit.numbers if number.rivals(n)), None)
+            if other and unit not in holders and len(claim.stems & unit.stems) > most:
+                return number.text, other.text
+    return None
 
 
 def swapped(claim: Reading, window: Reading) -> tuple[str, str] | None:
@@ -120,7 +141,7 @@ def swapped(claim: Reading, window: Reading) -> tuple[str, str] | None:
     if len(names) < 2 or _is_passive(claim.text) != _is_passive(window.text):
         return None
     place = _places(window)
-    for first, second in zip(names, names[1:], strict=False):
+    for first, second in pairwise(names):
         between = [w for w in claim.words if first.end <= w.start < second.start and not w.is_name and w.stem in place]
         if not between or first.stem not in place or second.stem not in place or first.stem == second.stem:
             continue
@@ -162,7 +183,7 @@ def _share(word: Word, window: Reading, evidence: Evidence, kin: Mapping[str, fr
 
 def _order(claim: Reading, pairs: frozenset[tuple[str, str]]) -> float:
     stems = [w.stem for w in claim.words]
-    wanted = list(zip(stems, stems[1:], strict=False))
+    wanted = list(pairwise(stems))
     if not wanted:
         return 1.0
     return sum(pair in pairs or pair[::-1] in pairs for pair in wanted) / len(wanted)
@@ -187,12 +208,6 @@ def _is_kin(mine: str, theirs: str) -> bool:
     return begins_alike or (len(shorter) >= 6 and len(longer) >= 9 and shorter in longer)
 
 
-def _belongs(claim: Reading, first: Match, second: Match) -> bool:
-    """A fact found apart counts only where the second window also says a word that the first does not, or where the
-    first window had nothing more to say: else a number is borrowed from something else."""
-    return bool(second.found - first.found)
-
-
 def _places(window: Reading) -> dict[str, list[int]]:
     place: dict[str, list[int]] = {}
     for word in window.words:
@@ -207,9 +222,9 @@ def _is_passive(text: str) -> bool:
     return bool(_PASSIVE.search(text))
 
 
-def _is_central(claim: Reading, window: Reading, denied: frozenset[str]) -> bool:
-    """A denial in a window counts against a claim that holds the denied word nowhere undenied in that window."""
-    return all(sum(w.stem == stem for w in window.words) == 1 for stem in denied) and len(claim.words) > 0
+def _stands_once(stem: str, window: Reading) -> bool:
+    """A word that the window both denies and states elsewhere is no contradiction."""
+    return sum(word.stem == stem for word in window.words) == 1
 
 
 def _written(claim: Reading, stem: str) -> str:
@@ -224,7 +239,7 @@ def _number_is_in(number: Number, reading: Reading) -> bool:
         return True
     if number.dimension:
         return False
-    return any(year in number.values for date in reading.dates for year, _, _ in date.readings)
+    return any(year in number.plain for date in reading.dates for year, _, _ in date.readings)
 
 
 def _date_is_in(date: Date, reading: Reading) -> bool:
@@ -233,7 +248,7 @@ def _date_is_in(date: Date, reading: Reading) -> bool:
     without_year = Date(date.text, frozenset((None, m, d) for _, m, d in date.readings), date.start, date.end)
     years = {y for y, _, _ in date.readings if y}
     is_split = any(m for _, m, _ in date.readings) and without_year.is_within(reading.dates)
-    return is_split and any(y in n.values for n in reading.numbers for y in years)
+    return is_split and any(y in n.plain for n in reading.numbers for y in years)
 
 
 def _is_dated(number: Number, stated: Sequence[Date]) -> bool:
@@ -263,5 +278,5 @@ def missing_words(claim: Reading, passages: Sequence[Evidence]) -> Iterator[str]
     known = frozenset[str]().union(*(e.whole.stems | e.context for e in passages))
     kin = _kin(claim, known)
     for word in claim.words:
-        if word.stem not in known and not kin[word.stem]:
+        if word.stem not in known and not kin[word.stem] and not known.intersection(word.also):
             yield word.text

@@ -44,6 +44,7 @@ _NEGATIONS = _set(
 )
 _NOT_DENYING = _set("only just merely more less later fewer least longer doubt matter nur mehr weniger seulement")
 _HAN_NEGATION = re.compile(r"不|没有|没|無|无|未|非|别")
+_REACH_CHARS = 40
 _CLAUSE_END = re.compile(r"[,;:.!?。，；：！？()\n]|\b(?:but|aber|mais|pero|ma|sondern|however|although)\b|但")
 
 
@@ -137,19 +138,19 @@ def _begins_a_name(text: str, tokens: Sequence[re.Match[str]], i: int) -> bool:
 # --- denial ----------------------------------------------------------------------------------------------------
 
 
-def negated(text: str, words: Sequence[Word]) -> frozenset[str]:
-    """The stems that a negation in the text denies: the nearest content word after it in its clause, else before."""
-    heads: set[str] = set()
+def denials(text: str, words: Sequence[Word]) -> tuple[tuple[str, ...], ...]:
+    """For each negation in the text, the stems it may deny, likeliest first: those that follow it in its clause, or
+    the one before it where none follows."""
+    found: list[tuple[str, ...]] = []
     for start, end in _negations(text):
         clause = _CLAUSE_END.search(text, end)
-        limit = clause.start() if clause else len(text)
-        after = [w for w in words if end <= w.start < limit]
-        if after:
-            heads.update(w.stem for w in after[:2])
-        else:
-            before = [w for w in words if w.end <= start and not _CLAUSE_END.search(text[w.end : start])]
-            heads.update(w.stem for w in before[-1:])
-    return frozenset(heads)
+        limit = min(clause.start() if clause else len(text), end + _REACH_CHARS)
+        after = [w.stem for w in words if end <= w.start < limit and not w.is_name]
+        before = [w.stem for w in words if w.end <= start and not _CLAUSE_END.search(text[w.end : start])]
+        heads = after[:2] or before[-1:]
+        if heads:
+            found.append(tuple(heads))
+    return tuple(found)
 
 
 def _negations(text: str) -> Iterator[tuple[int, int]]:
@@ -161,5 +162,8 @@ def _negations(text: str) -> Iterator[tuple[int, int]]:
             continue
         following = tokens[i + 1].group().casefold() if i + 1 < len(tokens) else ""
         opens_reply = i == 0 and word in ("no", "non") and text[match.end() : match.end() + 1] in (",", ".", "!", "")
+        is_prefix = text[match.end() : match.end() + 1] == "-" or text[match.end() : match.end() + 3] == " - "  # non-binary
+        if is_prefix:
+            continue
         if (word in _NEGATIONS or word.endswith("n't")) and following not in _NOT_DENYING and not opens_reply:
             yield match.span()

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
-from termrag.grounding.content import Word, content_words, negated
+from termrag.grounding.content import Word, content_words, denials
 from termrag.grounding.dates import Date, dates
-from termrag.grounding.numbers import Number, codes, numbers
+from termrag.grounding.numbers import Number, codes, numbers, torn_numbers
 from termrag.grounding.sentences import split
 from termrag.records import Passage
 
@@ -28,7 +29,7 @@ class Reading:
     numbers: tuple[Number, ...]
     dates: tuple[Date, ...]
     codes: frozenset[str]
-    negated: frozenset[str]
+    denials: tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class Evidence:
 
     passage: Passage
     whole: Reading
+    units: tuple[Reading, ...]
     windows: tuple[Reading, ...]
     context: frozenset[str]
 
@@ -54,10 +56,10 @@ def read(text: str, language: str, start: int = 0) -> Reading:
         words=tuple(words),
         stems=frozenset(stems) | {s for w in words for s in w.also},
         pairs=_pairs(stems),
-        numbers=tuple(stated_numbers),
+        numbers=(*stated_numbers, *torn_numbers(text)),
         dates=tuple(stated_dates),
         codes=frozenset(codes(text)),
-        negated=negated(text, words),
+        denials=denials(text, words),
     )
 
 
@@ -65,9 +67,13 @@ def evidence(passage: Passage, language: str) -> Evidence:
     """Read a passage for checking."""
     units = _units(passage.text, language)
     context = frozenset(read(f"{passage.title}\n{passage.heading}", language).stems)
-    windows = [_merge(passage.text, units[i : i + n]) for n in range(1, _MOST_SENTENCES + 1) for i in range(len(units) - n + 1)]
+    windows = [
+        _merge(passage.text, units[i : i + n])
+        for n in range(1, _MOST_SENTENCES + 1)
+        for i in range(len(units) - n + 1)
+    ]
     whole = _merge(passage.text, units) if units else read(passage.text, language)
-    return Evidence(passage, whole, tuple(windows), context)
+    return Evidence(passage, whole, units, tuple(windows), context)
 
 
 # The same few passages are asked about each sentence of an answer.
@@ -96,13 +102,13 @@ def _merge(text: str, units: Sequence[Reading]) -> Reading:
         numbers=tuple(n for u in units for n in u.numbers),
         dates=tuple(d for u in units for d in u.dates),
         codes=frozenset().union(*(u.codes for u in units)),
-        negated=frozenset().union(*(u.negated for u in units)),
+        denials=tuple(d for u in units for d in u.denials),
     )
 
 
 def _pairs(stems: Sequence[str]) -> frozenset[tuple[str, str]]:
     """Stems side by side, or with one between them."""
-    return frozenset(zip(stems, stems[1:], strict=False)) | frozenset(zip(stems, stems[2:], strict=False))
+    return frozenset(pairwise(stems)) | frozenset(zip(stems, stems[2:], strict=False))
 
 
 def _is_counted(word: Word, stated_numbers: Sequence[Number], stated_dates: Sequence[Date]) -> bool:

@@ -17,12 +17,13 @@ from termrag.grounding.number_words import SCALES, spoken
 class Number:
     """One stated number: its possible values, the dimension its unit measures ("" for none), and where it stands.
 
-    `values` are in the dimension's base unit (seconds, metres, grams, bytes, percent). `digits` says how many leading
-    digits were stated, for rounding. `is_rough` marks "about 3 million".
+    `values` are in the dimension's base unit (seconds, metres, grams, bytes, percent), `plain` as written. `digits`
+    says how many leading digits were stated, for rounding. `is_rough` marks "about 3 million".
     """
 
     text: str
     values: frozenset[float]
+    plain: frozenset[float]
     dimension: str
     start: int
     end: int
@@ -33,7 +34,13 @@ class Number:
         """The same quantity, within rounding where this one is rough; a missing unit on either side is forgiven."""
         if self.dimension and other.dimension and self.dimension != other.dimension:
             return False
-        return any(_equal(mine, theirs, self.digits, self.is_rough) for mine in self.values for theirs in other.values)
+        same = self.dimension == other.dimension
+        ours, others = (self.values, other.values) if same else (self.plain, other.plain)
+        return any(_equal(mine, theirs, self.digits, self.is_rough) for mine in ours for theirs in others)
+
+    def rivals(self, other: Number) -> bool:
+        """Another quantity of the same kind: 2 years where this says 5 years."""
+        return bool(self.dimension) and self.dimension == other.dimension and not self.agrees(other)
 
 
 # unit -> (dimension, factor to the base unit)
@@ -51,8 +58,8 @@ _unit("time", 60, "min mins minute minutes minuten minuto minutos minuti 分钟 
 _unit("time", 3600, "h hr hrs hour hours stunde stunden heure heures hora horas ora ore 小时 小時 時間 ساعة ساعات")
 _unit("time", 86400, "day days tag tage tagen jour jours día días giorno giorni 天 يوم أيام")
 _unit("time", 604800, "week weeks woche wochen semaine semaines semana semanas settimana settimane 周 أسبوع أسابيع")
-_unit("month", 1, "month months monat monate monaten mois mes meses mese mesi 个月 شهر أشهر شهور")
-_unit("month", 12, "year years yr yrs jahr jahre jahren an ans année années año años anno anni سنة سنوات عام أعوام")
+_unit("time", 2629746, "month months monat monate monaten mois mes meses mese mesi 个月 شهر أشهر شهور")
+_unit("time", 31556952, "year years yr yrs jahr jahre jahren an ans année années año años anno anni سنة سنوات عام أعوام")
 _unit("length", 1e-3, "mm millimetre millimetres millimeter millimeters 毫米")
 _unit("length", 1e-2, "cm centimetre centimetres centimeter centimeters zentimeter centimètres 厘米")
 _unit("length", 1, "m metre metres meter meters metern mètre mètres metro metros 米 متر أمتار")
@@ -101,6 +108,7 @@ _HEDGES = re.compile(
     re.I,
 )
 _SPACE = " \u00a0\u202f\u2009'’"
+_TORN = re.compile(r"(?<=\d)\s?([.,])\s(?=\d)")
 _CODE = re.compile(r"(?<![\w.])(?:\d+(?:\.\d+){2,}|v\d+(?:\.\d+)+)(?![\w])", re.I)
 _TIME = re.compile(r"(?<![\d:.,])([01]?\d|2[0-4])[:h]([0-5]\d)(?::[0-5]\d)?(?!\d)(?:\s*([ap])\.?\s?m\b)?", re.I)
 _NUMBER = re.compile(
@@ -110,7 +118,7 @@ _NUMBER = re.compile(
 _SCALE = re.compile(rf"[\s\u00a0-]?({'|'.join(sorted(map(re.escape, SCALES), key=len, reverse=True))})(?![^\W\d_])", re.I)
 _CJK_SCALE = re.compile(r"\s?(千万|百万|万亿|亿|億|万|萬|千|百)")
 _CJK_SCALES = {"千万": 1e7, "百万": 1e6, "万亿": 1e12, "亿": 1e8, "億": 1e8, "万": 1e4, "萬": 1e4, "千": 1e3, "百": 1e2}
-_UNIT = re.compile(r"[\s\u00a0\u202f-]?(°\s?[cf]\b|us\$|[%％٪$€£¥]|[^\W\d_]+)", re.I)
+_UNIT = re.compile(r"(?:[\s\u00a0\u202f-]|\s-\s)?(°\s?[cf]\b|us\$|[%％٪$€£¥]|[^\W\d_]+)", re.I)
 _SUFFIX = re.compile(r"(?:st|nd|rd|th|s|er|ère|e|ème|º|ª|°)(?![^\W_])", re.I)
 
 
@@ -123,6 +131,16 @@ def ascii_digits(text: str) -> str:
 
 def numbers(text: str) -> list[Number]:
     """The numbers of a text in order, digits and words alike. Codes such as 3.11.7 are not numbers: see `codes`."""
+    return sorted(_stated(text), key=lambda n: n.start)
+
+
+def torn_numbers(text: str) -> list[Number]:
+    """The numbers that a reader of the page has torn apart: "1, 234. 5". Their places are those of no text."""
+    mended = _TORN.sub(r"\1", text)
+    return [] if mended == text else _stated(mended)
+
+
+def _stated(text: str) -> list[Number]:
     text = ascii_digits(text).replace("٫", ".").replace("٬", ",")
     taken = [m.span() for m in _CODE.finditer(text)]
     found: list[Number] = []
@@ -135,7 +153,7 @@ def numbers(text: str) -> list[Number]:
             continue
         found.append(_quantity(text, match))
     found.extend(_spoken(text))
-    return sorted(found, key=lambda n: n.start)
+    return found
 
 
 def codes(text: str) -> dict[str, tuple[int, int]]:
@@ -175,7 +193,8 @@ def _inside_word(text: str, match: re.Match[str]) -> bool:
 def _time(match: re.Match[str]) -> Number:
     hour, minute, half = int(match.group(1)), int(match.group(2)), (match.group(3) or "").lower()
     hours = {hour % 12 + (12 if half == "p" else 0)} if half else {hour, hour % 24}
-    return Number(match.group(), frozenset(h * 60.0 + minute for h in hours), "clock", *match.span())
+    minutes = frozenset(h * 60.0 + minute for h in hours)
+    return Number(match.group(), minutes, minutes, "clock", *match.span())
 
 
 def _quantity(text: str, match: re.Match[str]) -> Number:
@@ -193,8 +212,10 @@ def _quantity(text: str, match: re.Match[str]) -> Number:
         end = max(end, suffix.end())
     significant = len(re.sub(r"\D", "", digits).strip("0")) or 1
     rough = bool(_HEDGES.search(text[max(0, match.start() - 20) : match.start()])) or scale > 1
-    values = frozenset(sign * v * scale * factor for v in values)
-    return Number(text[match.start() : end].strip(), values, dimension, match.start("digits"), end, significant, rough)
+    plain = frozenset(sign * v * scale for v in values)
+    values = frozenset(v * factor for v in plain)
+    stated = text[match.start() : end].strip()
+    return Number(stated, values, plain, dimension, match.start("digits"), end, significant, rough)
 
 
 def _scale(text: str, end: int) -> tuple[int, float]:
@@ -251,7 +272,8 @@ def _spoken(text: str) -> list[Number]:
     found = []
     for start, end, value in spoken(text):
         unit_end, dimension, factor = _unit_after(text, end)
-        found.append(Number(text[start:unit_end], frozenset({value * factor}), dimension, start, unit_end))
+        values, plain = frozenset({value * factor}), frozenset({value})
+        found.append(Number(text[start:unit_end], values, plain, dimension, start, unit_end))
     return found
 
 

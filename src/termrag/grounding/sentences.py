@@ -155,6 +155,8 @@ def _stop_end(text: str, start: int, match: re.Match[str], rest: int, *, final: 
         return rest
     if word in _TITLES or word + "." in _TITLES:
         return _NO
+    if before.isdigit() and len(before) <= 3 and following.isdigit():  # 98. 7, as some readers tear it
+        return _NO
     if before.isdigit() and len(before) <= 2:
         return _after_ordinal(text, start, match.start() - len(before), rest, final=final)
     if len(before.split(".")[-1]) == 1 and before[-1:].isalpha() and before[-1:].isascii():

@@ -6,8 +6,9 @@ exactly (numbers, dates, names, codes) must be there; the rest of its words must
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from termrag.analysis import detect_language
@@ -19,10 +20,12 @@ from termrag.grounding.agreement import (
     joined,
     missing_words,
     opposed,
+    rival,
     second_match,
     swapped,
 )
 from termrag.grounding.evidence import Evidence, Reading, evidence, read
+from termrag.grounding.flow import flow
 from termrag.grounding.phrases import (
     beyond_admission,
     claim_of,
@@ -39,20 +42,27 @@ if TYPE_CHECKING:
 
 Embed = Callable[[Sequence[str]], "NDArray[np.float32]"]
 
-THRESHOLD = 0.6  # a sentence is supported from this score on
+THRESHOLD = 0.5  # a sentence in its own words is supported from this score on
+_COPY_THRESHOLD = 0.85  # ... and one that copies from here: what is copied and yet broken was put together anew
 _FALSE = 0.3  # the most that a sentence scores which states something the passages do not hold
-_BORROWED = 0.5  # ... whose facts stand in the passages, but not together
-_OPPOSED = 0.5  # what is left of the score where one side denies what the other says
-_UNSURE = (0.35, 0.75)  # scores between these are worth asking the embedder about
+_BORROWED = 0.45  # ... whose facts stand in the passages, but not together
+_OPPOSED = 0.6  # what is left of the score where one side denies what the other says, or has it the other way round
+_STRANGER = 0.75  # what is left of the score where the passages do not know what the sentence speaks of
+_JOINT = 0.01  # what each seam between copied pieces costs
+_UNSURE = (0.3, 0.7)  # scores between these are worth asking the embedder about
 _CAPITALISED_NOUNS = ("de", "lb")
 _WORDS_SHOWN = 3
+_COMMON_ENDING = re.compile(r"(?:s|ing|ly|ed|ion|ment|ness|ung|heit|keit)\Z")
 
 
 @dataclass(frozen=True, slots=True)
 class _Judgement:
+    """`needed` is the score from which the sentence counts as supported."""
+
     score: float
     matches: tuple[Match, ...]
     reason: str = ""
+    needed: float = THRESHOLD
 
 
 def check(sentence: str, passages: Sequence[Passage], *, embed: Embed | None = None) -> Sentence:
@@ -74,7 +84,7 @@ def check(sentence: str, passages: Sequence[Passage], *, embed: Embed | None = N
     if is_introduction(sentence) and not (judgement.score <= _FALSE and facts):
         return Sentence(sentence, Support.NEUTRAL, reason="announces what follows")
     score = round(judgement.score, 3)
-    if score < THRESHOLD:
+    if score < judgement.needed or not judgement.matches:
         return Sentence(sentence, Support.UNSUPPORTED, score=score, reason=judgement.reason)
     citations = tuple(_citation(m, score) for m in judgement.matches)
     return Sentence(sentence, Support.SUPPORTED, citations, score)
@@ -101,34 +111,69 @@ def _judge(claim: Reading, facts: Sequence[Fact], passages: Sequence[Evidence], 
     if not matches:
         return _Judgement(0.0, (), "there are no passages")
     first = matches[0]
-    score = _score(first.words, first.order)
     if unknown:
-        return _Judgement(min(score, _FALSE), (), _not_there(unknown))
-    if denied := opposed(claim, first.window):
-        return _Judgement(score * _OPPOSED, (), f"the passages and the sentence disagree on whether “{denied}” holds")
-    if names := swapped(claim, first.window):
-        return _Judgement(score * _OPPOSED, (), f"the passages have “{names[0]}” and “{names[1]}” the other way round")
-    if any(f.kind != "name" or not f.is_in(first.evidence.whole, first.evidence.context) for f in first.missing):
-        return _judge_apart(claim, facts, first, passages)
-    score = _with_vectors(score, claim, matches, embed)
-    return _Judgement(score, (first,), _too_little(claim, passages))
+        return _Judgement(min(_score(claim, first).score, _FALSE), (), _not_there(unknown))
+    if first.missing and not _only_names_nearby(first):
+        judgement = _judge_apart(claim, first, passages)
+    else:
+        judgement = _score(claim, first)
+        judgement = replace(judgement, score=_with_vectors(judgement.score, claim, matches, embed))
+    if judgement.score >= judgement.needed and (conflict := _conflict(claim, first)):
+        score = min(judgement.score * _OPPOSED, judgement.needed - 0.01)
+        return replace(judgement, score=score, matches=(), reason=conflict)
+    if (stranger := _stranger(claim, passages)) and not facts:
+        judgement = replace(judgement, score=judgement.score * _STRANGER, reason=f"the passages do not speak of “{stranger}”")
+    return judgement if judgement.reason else replace(judgement, reason=_too_little(claim, passages))
 
 
-def _judge_apart(claim: Reading, facts: Sequence[Fact], first: Match, passages: Sequence[Evidence]) -> _Judgement:
+def _judge_apart(claim: Reading, first: Match, passages: Sequence[Evidence]) -> _Judgement:
     """Facts that stand in the passages, but not all in one window: two windows may carry the sentence together."""
-    second = second_match(claim, first, facts, passages)
+    second = second_match(claim, first, passages)
     lacking = [f for f in first.missing if second is None or f in second.missing]
     lacking = [f for f in lacking if f.kind != "name"]
-    score = _score(first.words, first.order)
+    judgement = _score(claim, first, second)
     if second is None or lacking:
-        names = _listed([f.text for f in lacking or first.missing])
-        return _Judgement(min(score, _BORROWED), (), f"{names} stands elsewhere in the passages, not with the rest")
-    words, order = joined(claim, facts, first, second)
-    return _Judgement(_score(words, order), (first, second), _too_little(claim, passages))
+        texts = _listed([f.text for f in lacking or first.missing])
+        reason = f"{texts} stands elsewhere in the passages, not with the rest"
+        return replace(judgement, score=min(judgement.score, _BORROWED), matches=(), reason=reason)
+    return judgement
 
 
-def _score(words: float, order: float) -> float:
-    return min(1.0, 0.75 * words + 0.25 * order)
+def _only_names_nearby(match: Match) -> bool:
+    """A name may stand anywhere in the passage: sentences go on with "it" and "she"."""
+    return all(f.kind == "name" and f.is_in(match.evidence.whole, match.evidence.context) for f in match.missing)
+
+
+def _score(claim: Reading, first: Match, second: Match | None = None) -> _Judgement:
+    """Words count most, then how unbroken the sentence is, then which words stand side by side."""
+    words, order = joined(claim, first, second) if second else (first.words, first.order)
+    matches = (first, second) if second else (first,)
+    laid = flow(claim.text, [m.evidence.passage.text for m in matches])
+    score = 0.6 * words + 0.3 * laid.unity + 0.1 * order - _JOINT * laid.joints
+    # Two windows are two pieces by right.
+    needed = THRESHOLD + (0 if second else _COPY_THRESHOLD - THRESHOLD) * laid.copied
+    return _Judgement(max(0.0, min(1.0, score)), matches, needed=needed)
+
+
+def _conflict(claim: Reading, match: Match) -> str:
+    """What the window says against the claim, in words; empty if nothing. A literal copy contradicts nothing."""
+    if " ".join(claim.text.split()).rstrip(".") in " ".join(match.window.text.split()):
+        return ""
+    if denied := opposed(claim, match.window):
+        return f"the passages and the sentence disagree on whether “{denied}” holds"
+    if names := swapped(claim, match.window):
+        return f"the passages have “{names[0]}” and “{names[1]}” the other way round"
+    if numbers := rival(claim, match):
+        return f"the passages say “{numbers[1]}” here, not “{numbers[0]}”"
+    return ""
+
+
+def _stranger(claim: Reading, passages: Sequence[Evidence]) -> str:
+    """The word a sentence opens with, if it looks like a name and no passage holds it: who it speaks of is unknown."""
+    first = claim.words[0] if claim.words else None
+    if first is None or first.start > 0 or not first.text[0].isupper() or _COMMON_ENDING.search(first.text):
+        return ""
+    return first.text if first.text in missing_words(claim, passages) else ""
 
 
 def _with_vectors(score: float, claim: Reading, matches: Sequence[Match], embed: Embed | None) -> float:
