@@ -14,7 +14,7 @@ _PROSE, _CODE = 0.5, 0.85  # weight of the vectors where the embedder reads the 
 _LATIN, _OTHER, _UNSPACED = 3.7, 2.6, 1.4
 _TEXT_RAMP = 0.86, 1.0  # share of the above where trust begins and where it is full
 _QUESTION_RAMP = 0.45, 0.6  # a question is too short to tell more than a foreign script
-_FEWEST_LETTERS = 100
+_FEWEST_LETTERS = 60
 _SAMPLE_CHARS = 300
 _LETTERS = re.compile(r"[^\W\d_]+")
 _UNSPACED_LETTER = re.compile(
@@ -42,7 +42,7 @@ def reciprocal_ranks(rankings: Iterable[tuple[float, Sequence[str]]], k: int = _
 def vector_weight(question: str, texts: Sequence[str], count_tokens: Callable[[str], int] | None) -> float:
     """Return the weight of the vectors, 0 to 1, against that of the words.
 
-    `texts` are the best chunks found by words. An embedder that was not trained on a language takes its words apart
+    `texts` are the best chunks found. An embedder that was not trained on a language takes its words apart
     into more tokens: the fewer letters a token holds, the less its vectors mean. Code seldom shares words with a
     sentence that describes it, so there the vectors count more, unless the question names identifiers. Without
     `count_tokens` all languages are trusted.

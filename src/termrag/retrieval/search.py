@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Mode = Literal["hybrid", "vector", "text"]
 
-_JUDGED = 5  # best chunks by words that tell what the question is about
+_JUDGED = 5  # best chunks of each leg: they tell in what language and form the answer is written
 
 
 def search(
@@ -45,8 +45,11 @@ def search(
     filters, depth = filters or Filters(), max(settings.candidates, limit)
     wanted = keywords(query, languages)
     by_words = store.search_terms(query_terms(query, languages), depth, filters) if mode != "vector" else []
-    weight = _weight(query, by_words, mode, count_tokens)
     by_vector = store.search_vector(embed([query])[0], depth, filters) if mode != "text" else []
+    weight = {"vector": 1.0, "text": 0.0}.get(mode)
+    if weight is None:
+        best = {found.chunk.chunk_id: found.chunk.text for found in (*by_words[:_JUDGED], *by_vector[:_JUDGED])}
+        weight = vector_weight(query, list(best.values()), count_tokens)
     seen = Seen()
     hits: list[Hit] = []
     for hit in _fused(by_words, by_vector, weight):
@@ -55,12 +58,6 @@ def search(
         if seen.is_new(hit.chunk):
             hits.append(_with_coverage(hit, wanted))
     return hits
-
-
-def _weight(query: str, by_words: Sequence[Found], mode: Mode, count_tokens: Callable[[str], int] | None) -> float:
-    if mode != "hybrid":
-        return 1.0 if mode == "vector" else 0.0
-    return vector_weight(query, [found.chunk.text for found in by_words[:_JUDGED]], count_tokens)
 
 
 def _fused(by_words: Sequence[Found], by_vector: Sequence[Found], weight: float) -> Iterator[Hit]:
