@@ -17,6 +17,7 @@ TEXTS = [
     "",
     "ferry " * 900,
     "Ünïcödé, 漢字 and \x00 control characters",
+    "lone surrogate \udcff of a name that is not UTF-8",
     "x",
 ]
 
@@ -66,6 +67,7 @@ def test_counting_is_monotonous_and_not_truncated(opened):
     assert opened.count_tokens("") == 0
     assert 0 < opened.count_tokens("one") <= opened.count_tokens("one two") <= opened.count_tokens("one two three")
     assert opened.count_tokens("word " * 3000) >= 3000
+    assert opened.count_tokens("\udcff") > 0
 
 
 def test_close_frees_and_the_next_use_opens_again(opened):

@@ -62,11 +62,11 @@ class OnnxEmbedder:
 
     def count_tokens(self, text: str) -> int:
         """Tokens of `text`, without special tokens, not truncated; loads the tokenizer alone."""
-        return len(self._open_tokenizer().encode(text, add_special_tokens=False))
+        return len(self._encode(text, special=False))
 
     def token_offsets(self, text: str) -> list[tuple[int, int]]:
         """(start, end) of every token as character offsets of `text`, without special tokens, not truncated."""
-        offsets: list[tuple[int, int]] = self._open_tokenizer().encode(text, add_special_tokens=False).offsets
+        offsets: list[tuple[int, int]] = self._encode(text, special=False).offsets
         return offsets
 
     def close(self) -> None:
@@ -74,10 +74,17 @@ class OnnxEmbedder:
         self._tokenizer = self._session = None
 
     def _token_ids(self, text: str) -> list[int]:
-        ids: list[int] = self._tokenizer.encode(text).ids
+        ids: list[int] = self._encode(text, special=True).ids
         if len(ids) > self.max_tokens:
             return [*ids[: self.max_tokens - 1], ids[-1]]  # the last one closes the text
         return ids
+
+    def _encode(self, text: str, *, special: bool) -> Any:
+        tokenizer = self._open_tokenizer()
+        try:
+            return tokenizer.encode(text, add_special_tokens=special)
+        except TypeError:  # lone surrogates, as in a file name that is not UTF-8; each becomes one character
+            return tokenizer.encode(text.encode("utf-8", "replace").decode(), add_special_tokens=special)
 
     def _run(self, rows: list[list[int]]) -> NDArray[np.float32]:
         import numpy as np

@@ -69,7 +69,8 @@ class OpenAIEmbedder:
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
         if not (np.isfinite(lengths).all() and lengths.all()):
             raise EngineFailed(f"{self.name} gave a vector without a direction", "termrag doctor")
-        return vectors / lengths
+        vectors /= lengths
+        return vectors
 
     def count_tokens(self, text: str) -> int:
         """A third of the text's UTF-8 bytes, rounded up: the endpoint's tokenizer is unknown, and this is more than
@@ -84,8 +85,9 @@ class OpenAIEmbedder:
 
     def _request(self, texts: Sequence[str]) -> list[list[float]]:
         """One request, tried again while the endpoint is busy or away."""
-        # Endpoints refuse an empty text.
-        body = {"model": self._model, "input": [text or " " for text in texts], "encoding_format": "float"}
+        # Endpoints refuse an empty text, and a lone surrogate cannot travel as UTF-8.
+        clean = [text.encode("utf-8", "replace").decode() or " " for text in texts]
+        body = {"model": self._model, "input": clean, "encoding_format": "float"}
         for wait_s in (*_RETRY_WAITS_S, None):
             answer, asked_s = self._try(body)
             if not isinstance(answer, str):
