@@ -260,10 +260,6 @@ class Ledger:
     def by_content(self, content_hash: str) -> list[FileEntry]:
         return list(self._entries("content_hash = ? AND content_hash != ''", (content_hash,)).values())
 
-    def sizes(self) -> set[int]:
-        """Every size that a known document has."""
-        return {size for (size,) in self._db.execute("SELECT DISTINCT size FROM documents")}
-
     def _entries(self, where: str, values: tuple[Any, ...]) -> dict[str, FileEntry]:
         columns = "id, path, state, device, inode, size, modified_ns, content_hash, recipe"
         rows = self._db.execute(f"SELECT {columns} FROM documents WHERE {where}", values)

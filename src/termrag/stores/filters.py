@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from termrag.globs import glob_prefix, glob_regex
 from termrag.records import Filters
 
 VISIBLE = "text IS NOT NULL"
+
+_ODD_BYTE = re.compile("[\udc80-\udcff]")
 
 
 def path_text(path: str) -> str:
@@ -31,7 +34,7 @@ def condition(filters: Filters) -> str:
     if filters.document_ids:
         parts.append(one_of("document_id", filters.document_ids))
     if filters.globs:
-        parts.append(_any(_glob(path_text(glob)) for glob in filters.globs))
+        parts.append(_any(_glob(_glob_text(glob)) for glob in filters.globs))
     if filters.types:
         parts.append(_any(f"ends_with(lower(path), {sql_text('.' + suffix.lower())})" for suffix in filters.types))
     if filters.after_ns is not None:
@@ -45,6 +48,11 @@ def _glob(glob: str) -> str:
     exact = f"regexp_like(path, {sql_text(f'(?s)^(?:{glob_regex(glob)})$')})"
     prefix = glob_prefix(glob)
     return f"(starts_with(path, {sql_text(prefix)}) AND {exact})" if prefix else exact
+
+
+def _glob_text(glob: str) -> str:
+    """The glob with its odd bytes spelled as in `path_text`; a backslash must be doubled to mean itself."""
+    return _ODD_BYTE.sub(lambda odd: f"\\\\x{ord(odd[0]) - 0xDC00:02x}", glob)
 
 
 def _any(conditions: Iterable[str]) -> str:

@@ -1,0 +1,27 @@
+"""A library of one's own and a folder of notes for every test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from index_library import Library
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Iterator[Library]:
+    library = Library(tmp_path / "library")
+    yield library
+    library.close()
+
+
+@pytest.fixture
+def notes(tmp_path: Path) -> Path:
+    """Four Markdown files, one of them in a folder below."""
+    folder = tmp_path / "notes"
+    (folder / "sub").mkdir(parents=True)
+    for name in ("harbour", "lamp", "bread"):
+        (folder / f"{name}.md").write_text(f"# The {name}\n\nWhat is known of the {name} is written here.\n")
+    (folder / "sub" / "tide.md").write_text("# The tide\n\n" + "Water comes and goes twice a day. " * 60)
+    return folder

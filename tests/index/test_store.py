@@ -1,0 +1,384 @@
+"""What every store has to do, through the protocol alone."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shutil
+import stat
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from termrag.errors import ConfigError, LibraryMismatch, StoreUnavailable
+from termrag.ledger import Ledger
+from termrag.records import Filters, IndexedChunk, Row
+from termrag.stores import Identity, Store, open_store
+
+IDENTITY = Identity("embedder-a", 4, "1/256", "1")
+Open = Callable[[], Store]
+
+
+def vector(*values: float) -> NDArray[np.float32]:
+    padded = np.array([*values, *[0.0] * (4 - len(values))], dtype=np.float32)
+    return padded / np.linalg.norm(padded)
+
+
+def row(
+    document: str,
+    position: int,
+    words: str,
+    *,
+    path: str = "/docs/a.md",
+    direction: Sequence[float] = (1.0,),
+    modified_ns: int = 1_000,
+) -> Row:
+    chunk = IndexedChunk(
+        document_id=document,
+        position=position,
+        path=path,
+        title="A title",
+        heading="One › Two",
+        page=position + 1,
+        page_label="iv",
+        start_line=3,
+        end_line=9,
+        lines_match=True,
+        text=f"text of {words}",
+        text_hash=f"hash of {words}",
+        content_hash="0123",
+        media_type="text/markdown",
+        language="en",
+        modified_ns=modified_ns,
+    )
+    return Row(chunk, words, vector(*direction))
+
+
+@pytest.fixture
+def open_again(tmp_path: Path) -> Open:
+    return lambda: open_store("lancedb", tmp_path / "store", IDENTITY, create=True)
+
+
+@pytest.fixture
+def store(open_again: Open) -> Iterator[Store]:
+    store = open_again()
+    yield store
+    store.close()
+
+
+def found_by(store: Store, words: str, filters: Filters | None = None) -> list[str]:
+    return [found.chunk.chunk_id for found in store.search_terms(words, 50, filters or Filters())]
+
+
+def test_a_chunk_comes_back_as_it_was_written(store: Store) -> None:
+    written = row("d1", 0, "lamp")
+    store.replace({"d1": [written]})
+    assert store.chunks("d1") == [written.chunk]
+    assert store.search_terms("lamp", 5, Filters())[0].chunk == written.chunk
+    assert store.search_vector(vector(1), 5, Filters())[0].chunk == written.chunk
+    assert list(store.scan()) == [written.chunk]
+
+
+def test_vector_search_gives_cosines_best_first(store: Store) -> None:
+    store.replace({"d1": [row("d1", i, f"w{i}", direction=d) for i, d in enumerate([(0, 1), (1, 0), (1, 1), (-1, 0)])]})
+    found = store.search_vector(vector(1), 10, Filters())
+    assert [each.chunk.position for each in found] == [1, 2, 0, 3]
+    assert [each.score for each in found] == pytest.approx([1, 2**-0.5, 0, -1], abs=1e-5)
+
+
+def test_word_search_ranks_rare_words_higher_and_any_word_suffices(store: Store) -> None:
+    store.replace({"d1": [row("d1", i, "common" if i else "common rare") for i in range(5)]})
+    assert found_by(store, "common rare")[0] == "d1#000000"
+    assert len(found_by(store, "common rare")) == 5
+
+
+def test_no_words_find_nothing(store: Store) -> None:
+    store.replace({"d1": [row("d1", 0, "lamp")]})
+    assert found_by(store, "") == []
+    assert found_by(store, "  ") == []
+
+
+@pytest.mark.parametrize("is_compacted", [False, True])
+@pytest.mark.parametrize(
+    "word",
+    ['"quoted"', '"', "日本", "本", "c++", ".net", "a-b_c", "(", "[", "~1", "*", "AND", "o'brien", "%", "\\", "İ", "é",
+     "e\u0301", "straße", "the", "running", "X" * 40, "+x", "-x", "a:b", "{}", "$", "ﬁ"],
+)  # fmt: skip
+def test_any_word_is_matched_literally(store: Store, word: str, is_compacted: bool) -> None:
+    store.replace(
+        {"d1": [row("d1", 0, f"before {word} after")], "d2": [row("d2", 0, "run quoted net brien x strasse")]}
+    )
+    if is_compacted:
+        store.maintain(force=True)
+    assert found_by(store, word) == ["d1#000000"]
+
+
+def test_replacing_leaves_nothing_of_the_old_chunks(store: Store) -> None:
+    store.replace({"d1": [row("d1", i, f"old{i}") for i in range(5)]})
+    store.replace({"d1": [row("d1", 0, "new0"), row("d1", 1, "new1")]})
+    assert [chunk.text for chunk in store.chunks("d1")] == ["text of new0", "text of new1"]
+    assert found_by(store, "old0 old3 old4") == []
+    assert len(store.search_vector(vector(1), 50, Filters())) == 2
+    assert store.stats().rows == 2
+    assert set(store.vectors("d1")) == {"hash of new0", "hash of new1"}
+
+
+def test_surplus_rows_stay_invisible_after_compaction_and_may_be_filled_again(store: Store) -> None:
+    store.replace({"d1": [row("d1", i, f"old{i}") for i in range(5)]})
+    store.replace({"d1": [row("d1", 0, "short")]})
+    store.maintain(force=True)
+    store.replace({"d1": [row("d1", i, f"long{i}") for i in range(7)]})
+    assert [chunk.position for chunk in store.chunks("d1")] == list(range(7))
+    assert store.stats().rows == 7
+
+
+def test_replacing_twice_changes_nothing(store: Store) -> None:
+    for _ in range(2):
+        store.replace({"d1": [row("d1", 0, "lamp")], "d2": [row("d2", 0, "tide")]})
+    assert store.stats().rows == 2
+    assert found_by(store, "lamp") == ["d1#000000"]
+
+
+def test_replacing_with_nothing_removes_the_document(store: Store) -> None:
+    store.replace({"d1": [row("d1", 0, "lamp")], "d2": [row("d2", 0, "tide")]})
+    store.replace({"d1": [], "d3": [row("d3", 0, "bread")]})
+    assert {chunk.document_id for chunk in store.scan()} == {"d2", "d3"}
+    store.replace({"d2": []})
+    assert {chunk.document_id for chunk in store.scan()} == {"d3"}
+
+
+def test_deleting_ignores_unknown_ids(store: Store) -> None:
+    store.replace({"d'1": [row("d'1", 0, "lamp")], "d2": [row("d2", 0, "tide")]})
+    store.delete(["d'1", "nobody"])
+    assert {chunk.document_id for chunk in store.scan()} == {"d2"}
+    assert found_by(store, "lamp") == []
+
+
+def test_relocating_keeps_chunks_and_vectors(store: Store) -> None:
+    store.replace({"d1": [row("d1", 0, "lamp"), row("d1", 1, "oil")], "d2": [row("d2", 0, "tide")]})
+    before = store.vectors("d1")
+    store.relocate({"d1": ("/new/place's.md", 77)})
+    assert {(chunk.path, chunk.modified_ns) for chunk in store.chunks("d1")} == {("/new/place's.md", 77)}
+    assert found_by(store, "oil") == ["d1#000001"]
+    after = store.vectors("d1")
+    assert all(np.array_equal(before[key], after[key]) for key in before)
+    assert store.chunks("d2")[0].path == "/docs/a.md"
+
+
+def test_chosen_positions_of_a_document_come_in_order(store: Store) -> None:
+    store.replace({"d1": [row("d1", i, f"w{i}") for i in range(12)]})
+    assert [chunk.position for chunk in store.chunks("d1", [11, 2, 40])] == [2, 11]
+    assert store.chunks("d1", []) == []
+    assert store.chunks("nobody") == []
+    assert store.vectors("nobody") == {}
+
+
+ODD_PATHS = [
+    "/docs/o'clock 100%_a.md",
+    "/docs/o'clock 100xxa.md",
+    "/docs/new\nline.md",
+    "/docs/日本語/é.md",
+    "/docs/日本語/e\u0301.md",
+    "/docs/\udcff\udcfe.txt",
+    "/docs/[brackets]*.md",
+    "/docs/😀 back\\slash.pdf",
+    "/docs/sub/deep/FILE.PDF",
+    "/docsabit.md",
+]
+
+
+@pytest.fixture
+def odd(store: Store) -> Store:
+    store.replace(
+        {f"d{i}": [row(f"d{i}", 0, "word", path=path, modified_ns=i * 100)] for i, path in enumerate(ODD_PATHS)}
+    )
+    return store
+
+
+def paths_of(store: Store, filters: Filters) -> set[str]:
+    by_words = {found.chunk.path for found in store.search_terms("word", 50, filters)}
+    by_vector = {found.chunk.path for found in store.search_vector(vector(1), 50, filters)}
+    assert by_words == by_vector
+    return by_words
+
+
+@pytest.mark.parametrize("path", ODD_PATHS)
+def test_every_path_comes_back_and_can_be_filtered_for(odd: Store, path: str) -> None:
+    glob = path.replace("\\", "\\\\").replace("[", "\\[").replace("*", "\\*")
+    assert paths_of(odd, Filters(globs=(glob,))) == {path}
+
+
+@pytest.mark.parametrize(
+    ("glob", "count"),
+    [("/docs/*.md", 4), ("/docs/**", 9), ("/docs", 9), ("/docs/", 9), ("**/*.pdf", 1), ("*.md", 7),
+     ("/docs/sub", 1), ("/docs/??.txt", 0), ("/docs/日本語/*", 2), ("/docs/o'clock 100%_a.md", 1),
+     ("sub/**", 1), ("/nothing/*", 0), ("/docs/[a-n]*", 1), ("/docs/[!a-n]*.md", 3)],
+)  # fmt: skip
+def test_globs_match_as_a_shell_would(odd: Store, glob: str, count: int) -> None:
+    assert len(paths_of(odd, Filters(globs=(glob,)))) == count
+
+
+def test_filters_combine_and_apply_before_the_limit(odd: Store) -> None:
+    assert paths_of(odd, Filters(types=("PDF", "txt"))) == {ODD_PATHS[5], ODD_PATHS[7], ODD_PATHS[8]}
+    assert paths_of(odd, Filters(after_ns=200, before_ns=400)) == {ODD_PATHS[2], ODD_PATHS[3]}
+    assert paths_of(odd, Filters(document_ids=("d1", "d9", "d'"))) == {ODD_PATHS[1], ODD_PATHS[9]}
+    assert paths_of(odd, Filters(globs=("/docs/sub", "/docsabit.md"), types=("md",))) == {"/docsabit.md"}
+    assert len(odd.search_vector(vector(1), 1, Filters(document_ids=("d9",)))) == 1
+
+
+def test_an_index_is_found_again_with_the_same_identity(store: Store, open_again: Open) -> None:
+    store.replace({"d1": [row("d1", 0, "lamp")]})
+    store.close()
+    again = open_again()
+    assert again.identity() == IDENTITY
+    assert found_by(again, "lamp") == ["d1#000000"]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Identity("embedder-b", 4, "1/256", "1"),
+        Identity("embedder-a", 5, "1/256", "1"),
+        Identity("embedder-a", 4, "2/256", "1"),
+        Identity("embedder-a", 4, "1/256", "2"),
+    ],
+)
+def test_another_identity_is_refused_with_the_command_that_rebuilds(
+    store: Store, tmp_path: Path, other: Identity
+) -> None:
+    with pytest.raises(LibraryMismatch) as refused:
+        open_store("lancedb", tmp_path / "store", other, create=True)
+    assert refused.value.hint == "termrag add --rebuild"
+
+
+def test_an_index_that_is_not_there_is_not_made_for_a_reader(tmp_path: Path) -> None:
+    with pytest.raises(StoreUnavailable) as refused:
+        open_store("lancedb", tmp_path / "store", None, create=False)
+    assert refused.value.hint == "termrag add PATH"
+    assert not (tmp_path / "store").exists()
+
+
+def test_an_unknown_kind_of_store_is_a_wrong_setting(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError):
+        open_store("oracle", tmp_path, IDENTITY, create=True)
+
+
+def test_the_folder_is_private(store: Store, tmp_path: Path) -> None:
+    assert stat.S_IMODE((tmp_path / "store").stat().st_mode) == 0o700
+
+
+def test_a_vector_of_another_dimension_is_refused(store: Store) -> None:
+    with pytest.raises(ValueError, match="shape"):
+        store.replace({"d1": [Row(row("d1", 0, "x").chunk, "x", np.ones(5, dtype=np.float32))]})
+    with pytest.raises(ValueError, match="shape"):
+        store.search_vector(np.ones(5, dtype=np.float32), 5, Filters())
+
+
+def test_many_small_commits_are_compacted(store: Store) -> None:
+    for number in range(25):
+        store.replace({f"d{number}": [row(f"d{number}", 0, f"w{number}")]})
+    assert store.maintain()
+    assert store.stats().fragments == 1
+    assert store.stats().unindexed_rows == 0
+    assert not store.maintain()
+    assert found_by(store, "w7") == ["d7#000000"]
+
+
+def test_a_scan_sees_one_snapshot(store: Store) -> None:
+    store.replace({f"d{i}": [row(f"d{i}", 0, "w")] for i in range(1500)})
+    scan = store.scan()
+    next(scan)
+    store.delete([f"d{i}" for i in range(1500)])
+    assert sum(1 for _ in scan) == 1499
+
+
+# --- other processes -------------------------------------------------------------------------------------------------
+
+
+def _replace_for_a_while(folder: Path, rounds: int) -> None:
+    store = open_store("lancedb", folder, IDENTITY, create=True)
+    for generation in range(1, rounds + 1):
+        size = 12 if generation % 2 else 5
+        store.replace({"d1": [row("d1", i, f"generation{generation}") for i in range(size)]})
+
+
+def test_a_reader_sees_a_document_whole_while_another_process_replaces_it(store: Store, tmp_path: Path) -> None:
+    store.replace({"d1": [row("d1", i, "generation0") for i in range(5)]})
+    writer = multiprocessing.get_context("spawn").Process(target=_replace_for_a_while, args=(tmp_path / "store", 40))
+    writer.start()
+    generations = set()
+    while writer.is_alive():
+        texts = [chunk.text for chunk in store.chunks("d1")]
+        assert len(set(texts)) == 1, "old and new chunks were seen together"
+        assert len(texts) == (12 if int(texts[0].removeprefix("text of generation")) % 2 else 5)
+        generations.add(texts[0])
+    writer.join()
+    assert writer.exitcode == 0
+    assert len(generations) > 2
+
+
+def _write_the_same(folder: Path, library: Path) -> None:
+    store = open_store("lancedb", folder, IDENTITY, create=True)
+    ledger = Ledger(library)
+    for number in range(15):
+        with ledger.lock():
+            store.replace({f"d{number}": [row(f"d{number}", i, f"w{i}") for i in range(6)]})
+
+
+def test_two_writers_of_the_same_new_documents_double_nothing(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    arguments = (tmp_path / "store", tmp_path / "library")
+    writers = [context.Process(target=_write_the_same, args=arguments) for _ in range(2)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+        assert writer.exitcode == 0
+    store = open_store("lancedb", tmp_path / "store", None, create=False)
+    ids = [chunk.chunk_id for chunk in store.scan()]
+    assert len(ids) == len(set(ids)) == 90
+
+
+# --- faults ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 3 MB of its own."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = shutil.which("mount")
+    if os.geteuid() != 0 or mount is None:
+        pytest.skip("mounting a small file system needs root")
+    done = subprocess.run([mount, "-t", "tmpfs", "-o", "size=3m", "tmpfs", folder], capture_output=True, check=False)
+    if done.returncode != 0:
+        pytest.skip("a small file system cannot be mounted here")
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=True)
+
+
+def test_a_full_disk_leaves_the_index_as_it_was(small_disk: Path) -> None:
+    store = open_store("lancedb", small_disk / "store", IDENTITY, create=True)
+    store.replace({"d1": [row("d1", 0, "lamp")]})
+    filler = small_disk / "filler"
+    filler.write_bytes(b"x" * (2 << 20))
+    with pytest.raises(StoreUnavailable) as refused:
+        store.replace({"d2": [row("d2", i, f"{os.urandom(9_000).hex()}") for i in range(200)]})
+    assert "full" in refused.value.message
+    assert refused.value.hint
+    assert found_by(store, "lamp") == ["d1#000000"]
+    filler.unlink()
+    store.replace({"d2": [row("d2", 0, "tide")]})
+    assert found_by(store, "tide") == ["d2#000000"]
+
+
+def test_an_index_whose_files_are_gone_is_unavailable(store: Store, tmp_path: Path) -> None:
+    store.replace({"d1": [row("d1", 0, "lamp")]})
+    shutil.rmtree(tmp_path / "store")
+    with pytest.raises(StoreUnavailable) as refused:
+        store.replace({"d1": [row("d1", 0, "oil")]})
+    assert refused.value.hint
