@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from termrag.answer import Evidence
     from termrag.embedders import Embedder
+    from termrag.ingest import Tools
     from termrag.ledger import Ledger
     from termrag.models import Shelf
     from termrag.retrieval import Mode
@@ -247,6 +249,71 @@ class Parts:
             return ()
         with self.open_ledger() as ledger:
             return tuple(ledger.languages())
+
+    def ingest(self, paths: Sequence[Path], embed: Embed, *, force: bool, rebuild: bool) -> Iterator[IngestEvent]:
+        """Make the library equal to the files; see `termrag.ingest.ingest`."""
+        from termrag import ingest
+
+        with self._ingesting(embed) as (ledger, tools):
+            yield from ingest.ingest(
+                paths,
+                ledger=ledger,
+                tools=tools,
+                exclude=self.config.documents.exclude,
+                force=force,
+                rebuild=rebuild,
+            )
+
+    def ingest_text(self, name: str, text: str, embed: Embed) -> Iterator[IngestEvent]:
+        from termrag import ingest
+
+        with self._ingesting(embed) as (ledger, tools):
+            yield from ingest.ingest_text(name, text, ledger=ledger, tools=tools)
+
+    def remove(self, references: Sequence[str], embed: Embed) -> Iterator[IngestEvent]:
+        from termrag import ingest
+
+        if not self.has_library():
+            raise NotFound(f"there is no document {references[0]}: nothing is indexed yet", "termrag add PATH")
+        with self._ingesting(embed) as (ledger, tools):
+            yield from ingest.remove(references, ledger=ledger, tools=tools)
+
+    @contextmanager
+    def _ingesting(self, embed: Embed) -> Iterator[tuple[Ledger, Tools]]:
+        """What a run works with, closed after it; the store is opened when the run first writes."""
+        from termrag.converter import Converter, Limits
+        from termrag.ingest import make_tools
+
+        settings = self.config.documents
+        limits = Limits(timeout_s=settings.convert_timeout_s, memory_mb=settings.convert_memory_mb)
+        with self.open_ledger() as ledger, Converter(limits) as converter:
+            yield (
+                ledger,
+                make_tools(
+                    embed=embed,
+                    count_tokens=self.embedder().count_tokens,
+                    open_store=self._store_for_writing,
+                    discard_store=self._discard_store,
+                    converter=converter,
+                    max_bytes=settings.max_file_mb << 20,
+                    chunk_tokens=settings.chunk_tokens,
+                ),
+            )
+
+    def _store_for_writing(self) -> Store:
+        with self._opening:
+            if self._store is None:
+                self._store = self._open_store(create=True)
+            return self._store
+
+    def _discard_store(self) -> None:
+        from termrag.stores import discard_store
+
+        with self._opening:
+            if self._store is not None:
+                self._store.close()
+                self._store = None
+            discard_store(self.config.library.store, self.library_folder / self.config.library.store)
 
     def optimize(self) -> bool:
         """Compact and index the store; True if anything was done. Raises LibraryBusy."""

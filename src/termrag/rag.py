@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from termrag.answer import Evidence
     from termrag.doctor import Finding
 
+_EMBED_SLICE = 16  # texts embedded before whoever else waits for the models has a turn
+
 SearchMode = Literal["hybrid", "vector", "text"]
 
 
@@ -149,7 +151,7 @@ class Rag:
 
     async def remove(self, references: Sequence[str]) -> AsyncGenerator[IngestEvent, None]:
         """Take documents out: paths, folders, globs or ids. Raises NotFound for one that names nothing."""
-        async with aclosing(self._disk.stream(lambda: self._parts.remove(references))) as events:
+        async with aclosing(self._disk.stream(lambda: self._parts.remove(references, self._embed_from_disk))) as events:
             async for event in events:
                 yield event
 
@@ -166,7 +168,11 @@ class Rag:
         return await self._disk.run(lambda: self._parts.store().chunks(document_id))
 
     def _embed_from_disk(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        return self._models.call(self._parts.embed, texts)
+        """Vectors, computed on the models lane a few texts at a time, so that a chat there keeps its turns."""
+        import numpy as np
+
+        slices = [texts[start : start + _EMBED_SLICE] for start in range(0, len(texts), _EMBED_SLICE)]
+        return np.concatenate([self._models.call(self._parts.embed, part) for part in slices])
 
     # --- models --------------------------------------------------------------------------------------------------
 

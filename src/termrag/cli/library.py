@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import sys
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,12 +54,12 @@ def add(ctx: click.Context, /, paths: tuple[str, ...], **options: Any) -> None:
     output.run_async(work)
 
 
-async def _draw_ingest(events: AsyncIterator[IngestEvent], options: dict[str, Any]) -> int:
+async def _draw_ingest(events: AsyncGenerator[IngestEvent, None], options: dict[str, Any]) -> int:
     """Show a run as it goes; failures come at the end, where they are seen."""
     failures: list[Failed] = []
     skipped: list[Skipped] = []
     finished: Finished | None = None
-    async with contextlib.aclosing(events):  # type: ignore[type-var]
+    async with _kept_on_interrupt(), contextlib.aclosing(events):
         async for item in events:
             if options["jsonl"]:
                 output.out_json(event(item), lines=True)
@@ -82,6 +82,17 @@ async def _draw_ingest(events: AsyncIterator[IngestEvent], options: dict[str, An
     elif not options["quiet"]:
         output.note(_summary(finished))
     return 1 if finished.failed and not (finished.indexed or finished.unchanged or finished.moved) else 0
+
+
+@contextlib.asynccontextmanager
+async def _kept_on_interrupt() -> AsyncIterator[None]:
+    """Say on Ctrl-C what became of the run: leaving the stream has committed what was finished."""
+    try:
+        yield
+    except BaseException as error:
+        if type(error).__name__ == "CancelledError":
+            output.note("stopped: what is finished is kept; run it again to go on")
+        raise
 
 
 def _draw(item: IngestEvent, *, quiet: bool) -> None:
