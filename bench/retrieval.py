@@ -217,7 +217,7 @@ class Cached:
                 self._memory[key] = vector
                 self._disk.execute("INSERT OR REPLACE INTO vectors VALUES (?, ?)", (key, vector.tobytes()))
             self._disk.commit()
-        return np.stack([self._memory[key] for key in keys])
+        return np.array([self._memory[key] for key in keys], np.float32).reshape(len(keys), self.inner.dimension)
 
     def _recall(self, key: bytes) -> bool:
         row = self._disk.execute("SELECT vector FROM vectors WHERE key = ?", (key,)).fetchone()
