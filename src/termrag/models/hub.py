@@ -81,7 +81,9 @@ class Hub:
         revision = source.revision
         with self._client() as client:
             for file in source.files:
-                stated = yield from self._fetch_file(client, source, revision, file, staging, recorded)
+                stated = yield from self._fetch_file(
+                    client, source, file, revision=revision, staging=staging, recorded=recorded
+                )
                 if stated is not None and stated.commit:
                     revision = stated.commit  # a branch may move between two files
 
@@ -106,7 +108,14 @@ class Hub:
         return f"{self.endpoint}/{repository}/resolve/{revision}/{name}"
 
     def _fetch_file(
-        self, client: httpx.Client, source: Source, revision: str, file: SourceFile, staging: Path, recorded: Path
+        self,
+        client: httpx.Client,
+        source: Source,
+        file: SourceFile,
+        *,
+        revision: str,
+        staging: Path,
+        recorded: Path,
     ) -> Generator[PullEvent, None, Stated | None]:
         target, part = staging / file.name, staging / f".{file.name}.part"
         key = f"{source.hub}@{source.revision}/{file.name}"

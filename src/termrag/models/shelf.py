@@ -107,16 +107,23 @@ class Shelf:
         """Fetch what `engine` needs, unless it is here. Closing the generator stops; a hub download goes on from there
         the next time. Raises NotFound, ModelMissing (unreachable, no form for this engine), TermragError (no space, no
         pip, wrong hash)."""
-        model = self.known(name)
+        if name not in self._catalogue:
+            yield Verified(name, str(self.locate(name, engine)))
+            return
+        model = self._catalogue[name]
         if model.source(engine) is None:
             raise ModelMissing(f"{name} has no form for {engine}", "termrag models list")
         lock = FileLock(self.folder / ".locks" / f"{name}.lock")
-        if not lock.try_acquire():
-            yield Preparing(f"waiting for another termrag that fetches {name}")
-            while not lock.try_acquire():
-                time.sleep(_LOCK_POLL_S)
         try:
+            if not lock.try_acquire():
+                yield Preparing(f"waiting for another termrag that fetches {name}")
+                while not lock.try_acquire():
+                    time.sleep(_LOCK_POLL_S)
             yield from self._pull_locked(model, engine)
+        except OSError as error:
+            raise TermragError(
+                f"{name} cannot be put into {self.folder}: {error.strerror or error}", f"ls -ld {self.folder}"
+            ) from error
         finally:
             lock.release()
 
