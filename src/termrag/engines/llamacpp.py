@@ -71,6 +71,9 @@ class LlamaCppEngine:
             raise EngineFailed(
                 f"llama.cpp could not load {self._path}: {error}", "termrag models use smollm2-135m"
             ) from error
+        # A server that is freed before its loop has begun waits for that loop for ever. What goes through the loop
+        # shows that it runs; metrics are the cheapest of that.
+        self._server.handle_metrics()
         atexit.register(self._leave)
         self.context_length = int(self._request("GET", "/props")["default_generation_settings"]["n_ctx"])
 
@@ -129,6 +132,7 @@ class LlamaCppEngine:
         params.verbosity = -1  # llama.cpp writes to stderr, which may be a full-screen terminal
         params.hostnames, params.api_keys = [str(self._socket)], [self._key]
         params.ui = params.endpoint_slots = False
+        params.endpoint_metrics = True  # see load
         params.cors_origins = ""
         params.n_threads_http = 2
         return params

@@ -216,4 +216,8 @@ def _import_mlx() -> tuple[Any, Callable[..., Any]]:
         from mlx_lm import load
     except ImportError as error:
         raise EngineFailed(f"MLX cannot be imported: {error}", "pip install 'termrag[mlx]'") from error
+    if not mx.metal.is_available():
+        # On the CPU, MLX calls the machine's C++ compiler for fused operations, seconds for each new one, and keeps the
+        # libraries under a guessable name in /tmp. Unfused it is as fast.
+        mx.disable_compile()
     return mx, load
