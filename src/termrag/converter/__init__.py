@@ -162,20 +162,25 @@ class Converter:
             case wire.Outcome.RETURNED:
                 return json.loads(payload)
             case wire.Outcome.REFUSED:
-                message, hint = json.loads(payload)
-                raise UnreadableFile(f"{shown}: {message}", hint)
+                message, hint = map(_one_line, json.loads(payload))
+                raise UnreadableFile(f"{shown} {message}", hint)
             case wire.Outcome.TIMEOUT:
                 raise UnreadableFile(
-                    f"{shown}: reading it takes too long, stopped",
+                    f"{shown} takes too long to read",
                     f"termrag config set documents.convert_timeout_s {int(limits.timeout_s * 2)}",
                 )
             case wire.Outcome.MEMORY:
                 raise UnreadableFile(
-                    f"{shown}: reading it takes more than {limits.memory_mb} MB of memory",
+                    f"{shown} takes more than {limits.memory_mb} MB of memory to read",
                     f"termrag config set documents.convert_memory_mb {limits.memory_mb * 2}",
                 )
             case wire.Outcome.TOO_MUCH:
-                raise UnreadableFile(f"{shown}: gives more than {limits.output_mb} MB of text", "Split the file.")
+                raise UnreadableFile(f"{shown} gives more than {limits.output_mb} MB of text", "Split the file.")
             case wire.Outcome.DIED:
-                reason = payload.decode("utf-8", "replace")
-                raise UnreadableFile(f"{shown}: its parser broke ({reason})", "The file may be damaged.")
+                reason = _one_line(payload.decode("utf-8", "replace"))
+                raise UnreadableFile(f"{shown} broke its parser ({reason})", "The file may be damaged.")
+
+
+def _one_line(text: object) -> str:
+    """What a child says, fit for a terminal: parsers quote the file in their errors."""
+    return " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())[:300]

@@ -124,7 +124,7 @@ def _answer(parser: Callable[..., Any], request: dict[str, Any], fd: int) -> byt
         return _MEMORY
     except Exception as error:  # parsers raise anything at all; it is one line in the run's report
         words = " ".join(str(error).split())[:160]
-        message = f"it seems to be damaged ({type(error).__name__}{': ' + words if words else ''})"
+        message = f"seems to be damaged ({type(error).__name__}{': ' + words if words else ''})"
         return _REFUSED + json.dumps([message, "Open it in its own program and save it again."]).encode()
 
 

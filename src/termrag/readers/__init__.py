@@ -10,6 +10,7 @@ import contextlib
 import errno
 import hashlib
 import os
+import shlex
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,6 +40,14 @@ _PRELOAD = {
     "xml": ("defusedxml.ElementTree",),
 }
 _MB = 1_000_000
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFLNK: "a link",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
 
 
 class Fingerprint(NamedTuple):
@@ -74,9 +83,9 @@ def read(path: Path, converter: Converter, *, max_bytes: int, expected_hash: str
     with _opened(path, max_bytes) as (fd, status):
         form = formats.sniff(os.pread(fd, formats.HEAD_BYTES, 0), path.name)
         if isinstance(form, formats.Unreadable):
-            raise UnreadableFile(f"{path}: {form.what}", form.hint)
+            raise UnreadableFile(f"{_shown(path)} {form.what}", form.hint)
         if form.isolated:
-            fields = converter.run(fd, str(path), {"name": path.name}, preload=_PRELOAD.get(form.name, ()))
+            fields = converter.run(fd, _shown(path), {"name": path.name}, preload=_PRELOAD.get(form.name, ()))
             content_hash, content = _from_fields(fields)
         else:
             data = _whole(fd, status.st_size)
@@ -84,9 +93,9 @@ def read(path: Path, converter: Converter, *, max_bytes: int, expected_hash: str
             try:
                 content = plain.read_plain(data, form)
             except UnreadableFile as error:
-                raise UnreadableFile(f"{path}: {error.message}", error.hint) from None
+                raise UnreadableFile(f"{_shown(path)} {error.message}", error.hint) from None
     if expected_hash and content_hash != expected_hash:
-        raise UnreadableFile(f"{path}: was changed while it was being read", f"termrag add {path}")
+        raise UnreadableFile(f"{_shown(path)} was changed while it was being read", "Add it again when it is at rest.")
     return content
 
 
@@ -97,12 +106,12 @@ def _opened(path: Path, max_bytes: int) -> Iterator[tuple[int, os.stat_result]]:
         _check(path, path.lstat(), max_bytes)  # before opening: to open a FIFO or a device may wait or act
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:
-        raise UnreadableFile(f"{path}: is gone", "termrag add again when it is back.") from None
+        raise UnreadableFile(f"{_shown(path)} is gone", "Add it again when it is back.") from None
     except PermissionError:
-        raise UnreadableFile(f"{path}: may not be read", f"chmod u+r {path}") from None
+        raise UnreadableFile(f"{_shown(path)} may not be read by you", f"chmod u+r {shlex.quote(str(path))}") from None
     except OSError as error:
-        reason = "is a link" if error.errno == errno.ELOOP else error.strerror or "cannot be opened"
-        raise UnreadableFile(f"{path}: {reason}") from None
+        reason = "is a link" if error.errno == errno.ELOOP else f"cannot be opened ({error.strerror})"
+        raise UnreadableFile(f"{_shown(path)} {reason}", "Add the file itself.") from None
     try:
         status = os.fstat(fd)
         _check(path, status, max_bytes)  # again: the name may mean another file by now
@@ -113,15 +122,20 @@ def _opened(path: Path, max_bytes: int) -> Iterator[tuple[int, os.stat_result]]:
 
 def _check(path: Path, status: os.stat_result, max_bytes: int) -> None:
     if not stat.S_ISREG(status.st_mode):
-        raise UnreadableFile(f"{path}: is not a regular file", "Add the file itself.")
+        raise UnreadableFile(f"{_shown(path)} is {_KINDS.get(stat.S_IFMT(status.st_mode), 'no regular file')}", "Add the file itself.")
     if status.st_size > max_bytes:
         size = f"{status.st_size / _MB:,.0f} MB"
         raise UnreadableFile(
-            f"{path}: is too large ({size}, the limit is {max_bytes // _MB} MB)",
+            f"{_shown(path)} is too large ({size}, the limit is {max_bytes // _MB} MB)",
             f"termrag config set documents.max_file_mb {status.st_size // _MB + 1}",
         )
     if not status.st_size:
-        raise UnreadableFile(f"{path}: is empty", "Remove it or write something into it.")
+        raise UnreadableFile(f"{_shown(path)} is empty", "Remove it or write something into it.")
+
+
+def _shown(path: Path) -> str:
+    """A file's name as a terminal may show it."""
+    return " ".join(plain.clean(path.name).split()) or "the file"
 
 
 def _hash(fd: int, size: int) -> str:
