@@ -36,11 +36,20 @@ class BreakAfter:
 class EndpointServer(ThreadingHTTPServer):
     daemon_threads = True
 
-    def __init__(self, script: str, *, counts: str = "llama-server", sends_usage: bool = True) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+    def __init__(
+        self,
+        script: str,
+        *,
+        counts: str = "llama-server",
+        sends_usage: bool = True,
+        usage_factor: int = 1,
+        port: int = 0,
+    ) -> None:
+        super().__init__(("127.0.0.1", port), _Handler)
         self.engine = ScriptedEngine(script, model="scripted", context_tokens=100_000)
         self.counts = counts
         self.sends_usage = sends_usage
+        self.usage_factor = usage_factor
         self.faults: list[Refuse | BreakAfter] = []
         self.pace_s = 0.0
         self.silent = threading.Event()  # while set, chat requests get no answer at all
@@ -137,7 +146,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._event({"choices": [{"index": 0, "delta": {}, "finish_reason": done.reason}], "usage": None})
         if self.server.sends_usage:
             usage = {
-                "prompt_tokens": done.usage.prompt_tokens,
+                "prompt_tokens": done.usage.prompt_tokens * self.server.usage_factor,
                 "completion_tokens": done.usage.generated_tokens,
                 "prompt_tokens_details": {"cached_tokens": done.usage.cached_tokens},
             }

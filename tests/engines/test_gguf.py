@@ -78,19 +78,19 @@ def test_tokens_of_the_starter_equal_llama_cpps(starter_gguf: Path, starter_mlx:
 
 
 def test_probabilities_equal_llama_cpps(tiny_llama: LlamaCppEngine, tiny_mlx: Path):
-    """With Llama 3's rope factors and 300 tokens, so that long positions count too."""
+    """With Llama 3's rope factors and many tokens, so that long positions count too; llama.cpp's cache is float16."""
     import mlx.core as mx
     from mlx_lm import load
 
     model, tokenizer = load(str(tiny_mlx))
-    ids = tokenizer.encode("the word 123 " * 100, add_special_tokens=False)[:300]
+    ids = tokenizer.encode("the word 123 " * 300, add_special_tokens=False)[:900]
     logits = model(mx.array(ids)[None])[0, -1]
     logprobs = logits - mx.logsumexp(logits)
     body = {"prompt": ids, "n_predict": 1, "n_probs": 8, "temperature": 0, "cache_prompt": False}
     answer = tiny_llama._request("POST", "/completion", body)
     theirs = {entry["id"]: entry["logprob"] for entry in answer["completion_probabilities"][0]["top_logprobs"]}
     assert len(theirs) == 8
-    assert {i: logprobs[i].item() for i in theirs} == pytest.approx(theirs, abs=0.01)
+    assert {i: logprobs[i].item() for i in theirs} == pytest.approx(theirs, abs=0.05)
 
 
 def test_the_folder_says_what_the_file_says(tiny_mlx: Path):
