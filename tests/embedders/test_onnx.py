@@ -9,7 +9,8 @@ import sys
 import numpy as np
 import pytest
 
-from termrag.embedders.onnx import OnnxEmbedder, length_sorted_batches
+from termrag.embedders.onnx import OnnxEmbedder
+from termrag.embedders.tokens import length_sorted_batches
 from termrag.errors import EngineFailed, ModelMissing
 from termrag.models.graph import build_bert_graph, read_safetensors
 

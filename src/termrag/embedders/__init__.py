@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import platform
+import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from termrag.config import ModelSettings, OpenAISettings
-    from termrag.models import Shelf
+    from termrag.models import CatalogueModel, Shelf
 
 
 class Embedder(Protocol):
@@ -54,6 +56,22 @@ def open_embedder(models: ModelSettings, openai: OpenAISettings, shelf: Shelf, e
     model = shelf.known(models.embedding)
     if model.role != "embedding":
         raise NotFound(f"{model.name} is a {model.role} model and makes no vectors", "termrag models list")
+    return _local(model, models.threads, shelf)
+
+
+def _local(model: CatalogueModel, threads: int, shelf: Shelf) -> Embedder:
+    """On Apple silicon MLX, if its form is what the user has fetched; onnxruntime everywhere else. Both give the same
+    vectors."""
+    if sys.platform == "darwin" and platform.machine() == "arm64" and "mlx" in shelf.info(model.name).files:
+        from termrag.embedders.mlx import MlxEmbedder
+
+        return MlxEmbedder(
+            model.name,
+            fingerprint=model.fingerprint,
+            dimension=model.dimension,
+            max_tokens=model.max_tokens,
+            locate=lambda: shelf.locate(model.name, "mlx"),
+        )
     from termrag.embedders.onnx import OnnxEmbedder
 
     return OnnxEmbedder(
@@ -62,7 +80,7 @@ def open_embedder(models: ModelSettings, openai: OpenAISettings, shelf: Shelf, e
         dimension=model.dimension,
         max_tokens=model.max_tokens,
         locate=lambda: shelf.locate(model.name, "onnx"),
-        threads=models.threads,
+        threads=threads,
     )
 
 

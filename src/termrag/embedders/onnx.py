@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from termrag.embedders.tokens import Tokens, cannot_load, length_sorted_batches, padded
 from termrag.errors import EngineFailed
 
 if TYPE_CHECKING:
@@ -40,13 +41,14 @@ class OnnxEmbedder:
         self.max_tokens = max_tokens
         self._locate = locate
         self._threads = threads
-        self._tokenizer: Any = None
+        self._tokens = Tokens(name, max_tokens, locate)
         self._session: Any = None
 
     def load(self) -> None:
         """Load tokenizer and network; idempotent. Raises ModelMissing or EngineFailed."""
-        self._open_tokenizer()
-        self._open_session()
+        self._tokens.load()
+        if self._session is None:
+            self._session = self._open_session()
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return one unit vector per text: float32, shape (len(texts), dimension), in input order; texts longer than
@@ -54,7 +56,7 @@ class OnnxEmbedder:
         import numpy as np
 
         self.load()
-        rows = [self._token_ids(text) for text in texts]
+        rows = [self._tokens.ids(text) for text in texts]
         vectors = np.empty((len(rows), self.dimension), np.float32)
         for batch in length_sorted_batches([len(row) for row in rows], _BATCH):
             vectors[batch] = self._run([rows[index] for index in batch])
@@ -62,38 +64,19 @@ class OnnxEmbedder:
 
     def count_tokens(self, text: str) -> int:
         """Tokens of `text`, without special tokens, not truncated; loads the tokenizer alone."""
-        return len(self._encode(text, special=False))
+        return self._tokens.count(text)
 
     def token_offsets(self, text: str) -> list[tuple[int, int]]:
         """(start, end) of every token as character offsets of `text`, without special tokens, not truncated."""
-        offsets: list[tuple[int, int]] = self._encode(text, special=False).offsets
-        return offsets
+        return self._tokens.offsets(text)
 
     def close(self) -> None:
         """Free the model; idempotent."""
-        self._tokenizer = self._session = None
-
-    def _token_ids(self, text: str) -> list[int]:
-        ids: list[int] = self._encode(text, special=True).ids
-        if len(ids) > self.max_tokens:
-            return [*ids[: self.max_tokens - 1], ids[-1]]  # the last one closes the text
-        return ids
-
-    def _encode(self, text: str, *, special: bool) -> Any:
-        tokenizer = self._open_tokenizer()
-        try:
-            return tokenizer.encode(text, add_special_tokens=special)
-        except TypeError:  # lone surrogates, as in a file name that is not UTF-8; each becomes one character
-            return tokenizer.encode(text.encode("utf-8", "replace").decode(), add_special_tokens=special)
+        self._tokens.close()
+        self._session = None
 
     def _run(self, rows: list[list[int]]) -> NDArray[np.float32]:
-        import numpy as np
-
-        ids = np.zeros((len(rows), max(map(len, rows))), np.int64)
-        mask = np.zeros_like(ids)
-        for number, row in enumerate(rows):
-            ids[number, : len(row)] = row
-            mask[number, : len(row)] = 1
+        ids, mask = padded(rows)
         try:
             result = self._session.run(["sentence_embedding"], {"input_ids": ids, "attention_mask": mask})
         except RuntimeError as error:
@@ -101,24 +84,7 @@ class OnnxEmbedder:
         vectors: NDArray[np.float32] = result[0]
         return vectors
 
-    def _open_tokenizer(self) -> Any:
-        if self._tokenizer is None:
-            from tokenizers import Tokenizer
-
-            file = self._locate() / "tokenizer.json"
-            try:
-                tokenizer = Tokenizer.from_file(str(file))
-            except Exception as error:  # the library raises bare Exception
-                raise self._broken(file, error) from error
-            # The file asks for padding and truncation to 128.
-            tokenizer.no_padding()
-            tokenizer.no_truncation()
-            self._tokenizer = tokenizer
-        return self._tokenizer
-
-    def _open_session(self) -> None:
-        if self._session is not None:
-            return
+    def _open_session(self) -> Any:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -129,22 +95,9 @@ class OnnxEmbedder:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         file = self._locate() / "model.onnx"
         try:
-            self._session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+            return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # the library's errors have no common base of their own
-            raise self._broken(file, error) from error
-
-    def _broken(self, file: Path, error: Exception) -> EngineFailed:
-        words = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        return EngineFailed(
-            f"{file} cannot be loaded: {words}", f"termrag models rm {self.name} && termrag models pull {self.name}"
-        )
-
-
-def length_sorted_batches(lengths: Sequence[int], size: int) -> list[list[int]]:
-    """Indexes of texts in batches of like length, longest first: little padding, and the most memory is asked for
-    once, at the start."""
-    order = sorted(range(len(lengths)), key=lambda index: -lengths[index])
-    return [order[start : start + size] for start in range(0, len(order), size)]
+            raise cannot_load(self.name, file, error) from error
 
 
 def _cores() -> int:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _BATCH = 32  # servers cap the texts of one request; 32 is the smallest cap in common use
 _MAX_TOKENS = 512  # the shortest window in common use; endpoints do not state theirs
 _BYTES_PER_TOKEN = 3
-_RETRY_WAITS_S = (0.5, 1.0, 2.0, 4.0)
+_RETRY_WAITS_S = (0.5, 1.0, 2.0)
 _LONGEST_WAIT_S = 30.0
 _CONNECT_S = 10.0
 

@@ -1,0 +1,145 @@
+"""Sentence embeddings by MLX, for the GPU of Apple silicon, from model.safetensors, config.json and tokenizer.json."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from termrag.embedders.tokens import Tokens, cannot_load, length_sorted_batches, padded
+from termrag.errors import EngineFailed
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_BATCH_CPU, _BATCH_GPU = 4, 32
+_CACHE_BYTES = 256 << 20
+
+
+class MlxEmbedder:
+    """A local embedding model with the same vectors, and so the same fingerprint, as OnnxEmbedder's.
+
+    `locate` gives the model's folder; it is called on first use and raises ModelMissing.
+    """
+
+    def __init__(
+        self, name: str, *, fingerprint: str, dimension: int, max_tokens: int, locate: Callable[[], Path]
+    ) -> None:
+        self.name = name
+        self.fingerprint = fingerprint
+        self.dimension = dimension
+        self.max_tokens = max_tokens
+        self._locate = locate
+        self._tokens = Tokens(name, max_tokens, locate)
+        self._bert: _Bert | None = None
+
+    def load(self) -> None:
+        """Load tokenizer and network; idempotent. Raises ModelMissing or EngineFailed."""
+        self._tokens.load()
+        if self._bert is not None:
+            return
+        file = self._locate() / "model.safetensors"
+        try:
+            self._bert = _Bert(file, json.loads((file.parent / "config.json").read_text(encoding="utf-8")))
+        except ImportError as error:
+            raise EngineFailed("MLX is not installed", "pip install 'termrag[mlx]'") from error
+        except (RuntimeError, ValueError, KeyError) as error:
+            raise cannot_load(self.name, file, error) from error
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return one unit vector per text: float32, shape (len(texts), dimension), in input order; texts longer than
+        `max_tokens` count by their beginning. Raises ModelMissing, or EngineFailed if the network cannot run."""
+        import numpy as np
+
+        self.load()
+        assert self._bert is not None
+        rows = [self._tokens.ids(text) for text in texts]
+        vectors = np.empty((len(rows), self.dimension), np.float32)
+        try:
+            for batch in length_sorted_batches([len(row) for row in rows], self._bert.batch):
+                vectors[batch] = self._bert.run(*padded([rows[index] for index in batch]))
+        except RuntimeError as error:
+            raise EngineFailed(f"{self.name} failed while embedding: {error}", "termrag doctor") from error
+        self._bert.trim()
+        return vectors
+
+    def count_tokens(self, text: str) -> int:
+        """Tokens of `text`, without special tokens, not truncated; loads the tokenizer alone."""
+        return self._tokens.count(text)
+
+    def token_offsets(self, text: str) -> list[tuple[int, int]]:
+        """(start, end) of every token as character offsets of `text`, without special tokens, not truncated."""
+        return self._tokens.offsets(text)
+
+    def close(self) -> None:
+        """Free the model; idempotent."""
+        self._tokens.close()
+        self._bert = None
+
+
+class _Bert:
+    """BERT with mean pooling and unit length, in float32."""
+
+    def __init__(self, file: Path, settings: dict[str, Any]) -> None:
+        import mlx.core as mx
+
+        self._mx = mx
+        loaded: Any = mx.load(str(file))
+        self._weights: dict[str, Any] = {name: array for name, array in loaded.items() if array.dtype == mx.float32}
+        mx.eval(list(self._weights.values()))  # an evaluated array may be used from any thread
+        self._heads = int(settings["num_attention_heads"])
+        self._layers = int(settings["num_hidden_layers"])
+        self._epsilon = float(settings["layer_norm_eps"])
+        self.batch = _BATCH_GPU if mx.metal.is_available() else _BATCH_CPU
+
+    def run(self, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> NDArray[np.float32]:
+        import numpy as np
+
+        mx = self._mx
+        tokens, weights = mx.array(ids.astype(np.int32)), mx.array(mask.astype(np.float32))
+        state = self._states(tokens, mx.where(weights[:, None, None, :] > 0, 0.0, -1e9))
+        mean = (state * weights[..., None]).sum(1) / weights.sum(1, keepdims=True)
+        unit = mean / mx.linalg.norm(mean, axis=-1, keepdims=True)
+        mx.eval(unit)
+        return np.array(unit, np.float32)
+
+    def trim(self) -> None:
+        """Give back buffers: MLX keeps one for every shape it has seen."""
+        if self._mx.get_cache_memory() > _CACHE_BYTES:
+            self._mx.clear_cache()
+
+    def _states(self, tokens: Any, bias: Any) -> Any:
+        words = self._weights["embeddings.word_embeddings.weight"][tokens]
+        places = self._weights["embeddings.position_embeddings.weight"][: tokens.shape[1]]
+        kind = self._weights["embeddings.token_type_embeddings.weight"][0]
+        state = self._norm(words + places + kind, "embeddings.LayerNorm")
+        for number in range(self._layers):
+            state = self._layer(state, bias, f"encoder.layer.{number}.")
+        return state
+
+    def _layer(self, state: Any, bias: Any, prefix: str) -> Any:
+        mixed = self._attention(state, bias, prefix + "attention.self.")
+        added = state + self._linear(mixed, prefix + "attention.output.dense")
+        state = self._norm(added, prefix + "attention.output.LayerNorm")
+        inner = self._linear(state, prefix + "intermediate.dense")
+        inner = inner * (1 + self._mx.erf(inner * 0.5**0.5)) * 0.5  # the exact GELU
+        return self._norm(state + self._linear(inner, prefix + "output.dense"), prefix + "output.LayerNorm")
+
+    def _attention(self, state: Any, bias: Any, prefix: str) -> Any:
+        rows, length, hidden = state.shape
+        size = hidden // self._heads
+        query, key, value = (
+            self._linear(state, prefix + part).reshape(rows, length, self._heads, size).transpose(0, 2, 1, 3)
+            for part in ("query", "key", "value")
+        )
+        mixed = self._mx.fast.scaled_dot_product_attention(query, key, value, scale=size**-0.5, mask=bias)
+        return mixed.transpose(0, 2, 1, 3).reshape(rows, length, hidden)
+
+    def _linear(self, value: Any, prefix: str) -> Any:
+        return self._mx.addmm(self._weights[prefix + ".bias"], value, self._weights[prefix + ".weight"].T)
+
+    def _norm(self, value: Any, prefix: str) -> Any:
+        scale, shift = self._weights[prefix + ".weight"], self._weights[prefix + ".bias"]
+        return self._mx.fast.layer_norm(value, scale, shift, self._epsilon)
