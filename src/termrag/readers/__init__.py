@@ -122,7 +122,9 @@ def _opened(path: Path, max_bytes: int) -> Iterator[tuple[int, os.stat_result]]:
 
 def _check(path: Path, status: os.stat_result, max_bytes: int) -> None:
     if not stat.S_ISREG(status.st_mode):
-        raise UnreadableFile(f"{_shown(path)} is {_KINDS.get(stat.S_IFMT(status.st_mode), 'no regular file')}", "Add the file itself.")
+        raise UnreadableFile(
+            f"{_shown(path)} is {_KINDS.get(stat.S_IFMT(status.st_mode), 'no regular file')}", "Add the file itself."
+        )
     if status.st_size > max_bytes:
         size = f"{status.st_size / _MB:,.0f} MB"
         raise UnreadableFile(

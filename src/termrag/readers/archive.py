@@ -68,7 +68,7 @@ def read_tar(data: bytes, read_member: ReadMember, allowance: Allowance) -> Cont
 
 def unpack(data: bytes, form: str, allowance: Allowance) -> bytes:
     """The one stream inside gzip, bzip2 or xz."""
-    openers = {"gzip": gzip.GzipFile, "bzip2": bz2.BZ2File, "xz": lzma.LZMAFile}
+    openers: dict[str, Callable[[IO[bytes]], IO[bytes]]] = {"gzip": gzip.open, "bzip2": bz2.open, "xz": lzma.open}  # type: ignore[dict-item]
     try:
         with openers[form](io.BytesIO(data)) as stream:
             return allowance.take(stream, len(data))

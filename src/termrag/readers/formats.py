@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 HEAD_BYTES = 4096
 
+_STRAY_CONTROLS = 8  # so few do not make a short text binary
+
 
 @dataclass(frozen=True, slots=True)
 class Format:
@@ -276,7 +278,7 @@ def looks_binary(head: bytes) -> bool:
     if zeros and (zeros_at(head, 0) > 0.9 or zeros_at(head, 1) > 0.9) and len(head) >= 16:
         return False  # UTF-16 without a byte order mark
     controls = sum(head.count(code) for code in range(32) if code not in (9, 10, 12, 13, 27))
-    return controls / len(head) > (0.02 if zeros else 0.1)
+    return controls > max(_STRAY_CONTROLS, len(head) * (0.02 if zeros else 0.1))
 
 
 def zeros_at(data: bytes, parity: int) -> float:
