@@ -67,10 +67,10 @@ def test_seeded_text_equals_llama_cpps_own_completion(tiny: LlamaCppEngine, tiny
 @on_linux
 @pytest.mark.model
 def test_the_starters_text_equals_llama_cpps_own_completion(starter_gguf: Path):
-    text, _ = _own_completion(starter_gguf, temperature=0, max_tokens=48)
+    text, _ = _own_completion(starter_gguf, temperature=0, max_tokens=24)
     engine = LlamaCppEngine(starter_gguf, model="starter", context_tokens=1024)
     try:
-        assert run(engine, QUESTION, max_tokens=48).text == text
+        assert run(engine, QUESTION, max_tokens=24).text == text
     finally:
         engine.close()
 
