@@ -53,11 +53,12 @@ def embedder(shelf: Shelf) -> Iterator[Embedder]:
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """No test reads or writes the user's own settings, library or models."""
+    """No test reads or writes the user's own settings, library or models, and none reaches a model hub."""
     for name in [name for name in os.environ if name.startswith("TERMRAG_")]:
         monkeypatch.delenv(name)
     folder = tmp_path / "home"
     monkeypatch.setenv("TERMRAG_HOME", str(folder))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     return folder
 
 

@@ -74,6 +74,17 @@ def test_a_stopped_pull_goes_on_the_next_time(hub, hub_model, hub_shelf):
     assert hub.ranges()
 
 
+def test_what_an_earlier_pull_left_behind_is_not_published(hub_model, hub_shelf):
+    shelf = hub_shelf(hub_model(FILES))
+    staging = shelf.folder / "tiny" / ".mlx.staging"
+    (staging / "wheel").mkdir(parents=True)
+    (staging / "model-00002.safetensors").write_bytes(b"of a former version")
+
+    list(shelf.pull("tiny", "mlx"))
+
+    assert {path.name for path in shelf.locate("tiny", "mlx").iterdir()} == {*FILES, ".termrag.json"}
+
+
 def test_a_file_that_changed_meanwhile_starts_over(hub, hub_model, hub_shelf):
     shelf = hub_shelf(hub_model(FILES))
     with contextlib.closing(shelf.pull("tiny", "mlx")) as events:

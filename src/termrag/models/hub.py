@@ -93,7 +93,7 @@ class Hub:
         if self.offline:
             raise ModelMissing("the model hub is switched off by HF_HUB_OFFLINE", "unset HF_HUB_OFFLINE")
         if not is_reachable(self._url(source.hub, source.revision, source.files[0].name), self.timeout_s):
-            raise ModelMissing(f"{self.endpoint} cannot be reached", "termrag doctor")
+            raise ModelMissing(f"{self.endpoint} cannot be reached", f"curl -I {self.endpoint}")
 
     def _client(self) -> httpx.Client:
         import httpx

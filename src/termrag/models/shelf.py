@@ -164,6 +164,7 @@ class Shelf:
             yield from self._pull_locked(model, source.convert_from)
         staging = home.with_name(f".{engine}.staging")
         staging.mkdir(parents=True, exist_ok=True)
+        _clear_strays(staging, source)
         yield from self._fill(model, source, staging)
         write_json(staging / _RECEIPT, self._receipt(model, source, staging))
         publish_folder(staging, home)
@@ -254,6 +255,17 @@ def _engine_of(path: Path) -> str | None:
     if (path / "config.json").is_file() and any(path.glob("model*.safetensors")):
         return "mlx"
     return None
+
+
+def _clear_strays(staging: Path, source: Source) -> None:
+    """Leave only what a hub download can go on from; anything else would be published along."""
+    names = [file.name for file in source.files] if source.hub else []
+    keep = {kept for name in names for kept in (name, f".{name}.part", f".{name}.part.json")}
+    for path in staging.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name not in keep:
+            path.unlink()
 
 
 def _convert(gguf: Path, staging: Path) -> None:
