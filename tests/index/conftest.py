@@ -23,5 +23,7 @@ def notes(tmp_path: Path) -> Path:
     (folder / "sub").mkdir(parents=True)
     for name in ("harbour", "lamp", "bread"):
         (folder / f"{name}.md").write_text(f"# The {name}\n\nWhat is known of the {name} is written here.\n")
-    (folder / "sub" / "tide.md").write_text("# The tide\n\n" + "Water comes and goes twice a day. " * 60)
+    (folder / "sub" / "tide.md").write_text(
+        "# The tide\n\n" + " ".join(f"On day {day} the water came and went twice." for day in range(60))
+    )
     return folder

@@ -95,7 +95,7 @@ def _prepared_file(work: Work, ledger: Ledger, tools: Tools, *, force: bool, beg
     for attempt in range(_TRIES):
         print_ = tools.fingerprint(work.path)
         file = _settled(replace(work.file, size=print_.size_bytes, modified_ns=print_.modified_ns))
-        if not force and _is_known(work.entry, print_.content_hash, tools.recipe):
+        if not force and _is_known(work, print_.content_hash, tools.recipe):
             return Same(work.entry, file)  # type: ignore[arg-type]
         twin = _twin(work, print_.content_hash, ledger, tools.recipe)
         if twin and not force and work.entry is None and not os.path.lexists(twin.path):
@@ -115,7 +115,7 @@ def _prepared_file(work: Work, ledger: Ledger, tools: Tools, *, force: bool, beg
 def _prepared_text(work: Work, text: str, ledger: Ledger, tools: Tools, begun: float) -> Prepared | Same:
     clean = text.encode("utf-8", "replace").decode("utf-8")
     content_hash = hashlib.blake2b(clean.encode(), digest_size=16).hexdigest()
-    if _is_known(work.entry, content_hash, tools.recipe):
+    if _is_known(work, content_hash, tools.recipe):
         return Same(work.entry, work.file)  # type: ignore[arg-type]
     is_markdown = work.path.lower().endswith((".md", ".markdown"))
     content = Content(
@@ -151,9 +151,12 @@ def _piece(chunk: Chunk, title: str, language: str) -> Piece:
     return Piece(chunk, text, text_hash, analysis.terms(text, language))
 
 
-def _is_known(entry: FileEntry | None, content_hash: str, recipe: str) -> bool:
+def _is_known(work: Work, content_hash: str, recipe: str) -> bool:
+    """The ledger has the same bytes, read the same way: the suffix has a say in how."""
+    entry = work.entry
     return (
         entry is not None
+        and Path(entry.path).suffix.lower() == Path(work.path).suffix.lower()
         and entry.state == DocumentState.INDEXED
         and entry.content_hash == content_hash
         and entry.recipe in ("", recipe)
