@@ -206,10 +206,10 @@ class Ledger:
         return [_document(row) for row in rows if is_wanted(os.fsdecode(row[1]))]
 
     def document(self, reference: str) -> Document:
-        """By id, by the beginning of an id (four signs or more), or by path. Raises NotFound."""
+        """By path, by id, or by the beginning of an id (four signs or more). Raises NotFound."""
         select = f"SELECT {_COLUMNS} FROM documents WHERE state != 'removing' AND "
-        found = self._db.execute(select + "(id = ? OR path = ?)", (reference, os.fsencode(reference))).fetchall()
-        if not found and len(reference) >= 4:
+        found = self._db.execute(select + "path = ?", (os.fsencode(reference),)).fetchall()
+        if not found and len(reference) >= 4 and reference.isascii():
             found = self._db.execute(select + "substr(id, 1, ?) = ?", (len(reference), reference)).fetchmany(2)
         if len(found) == 1:
             return _document(found[0])

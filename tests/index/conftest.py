@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +19,7 @@ def library(tmp_path: Path) -> Iterator[Library]:
 
 @pytest.fixture
 def notes(tmp_path: Path) -> Path:
-    """Four Markdown files, one of them in a folder below."""
+    """Four Markdown files, one of them in a folder below, written a while ago."""
     folder = tmp_path / "notes"
     (folder / "sub").mkdir(parents=True)
     for name in ("harbour", "lamp", "bread"):
@@ -26,4 +27,6 @@ def notes(tmp_path: Path) -> Path:
     (folder / "sub" / "tide.md").write_text(
         "# The tide\n\n" + " ".join(f"On day {day} the water came and went twice." for day in range(60))
     )
+    for path in folder.rglob("*.md"):
+        os.utime(path, ns=(0, 1_700_000_000_000_000_000))
     return folder

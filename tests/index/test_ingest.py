@@ -6,7 +6,9 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -97,6 +99,15 @@ def test_a_touched_file_is_not_embedded_again_but_gets_its_new_time(library: Lib
     assert len(library.embedded) == embedded
     assert library.ledger.document(str(notes / "lamp.md")).modified_ns == 5_000_000_000
     assert library.store().chunks(ids(library)["lamp.md"])[0].modified_ns == 5_000_000_000
+
+
+def test_a_file_written_twice_within_one_tick_of_the_clock_is_compared_again(library: Library, notes: Path) -> None:
+    tick = time.time_ns() + 60_000_000_000
+    for text in ("First.", "Again."):
+        (notes / "lamp.md").write_text(text)
+        os.utime(notes / "lamp.md", ns=(tick, tick))
+        library.add(notes)
+        assert library.contents()[str(notes / "lamp.md")] == [text]
 
 
 def test_a_renamed_file_is_moved_not_reindexed(library: Library, notes: Path) -> None:
@@ -205,8 +216,6 @@ def test_a_single_file_that_is_gone_is_removed_when_it_is_named(library: Library
 def test_an_empty_folder_on_another_device_is_taken_for_an_unmounted_disk(library: Library, notes: Path) -> None:
     library.add(notes)
     entries = library.ledger.entries(below=str(notes))
-    from dataclasses import replace
-
     library.ledger.touch([replace(entry, device=entry.device + 1) for entry in entries.values()])
     shutil.rmtree(notes)
     notes.mkdir()
