@@ -203,13 +203,16 @@ class _RepeatFilter:
         return rest
 
     def _may_repeat(self, pending: str) -> bool:
-        if self._sent:
+        if self._sent or not self._said:
             return False
+        if _OPEN_MARK.fullmatch(pending):
+            return True
         key = _letters(_LIST_MARK.sub("", pending))
-        return any(said.startswith(key) for said in self._said) if self._said else False
+        return any(said.startswith(key) for said in self._said)
 
 
 _LIST_MARK = re.compile(r"^\s*(?:[-*•+]|\d{1,3}[.)])\s+")
+_OPEN_MARK = re.compile(r"\s*(?:[-*•+]|\d{1,3}[.)]?)\s*")
 _SHORT, _SHORT_CJK = 16, 8
 _MOST_REPEATS = 2
 

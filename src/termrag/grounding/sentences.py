@@ -121,6 +121,9 @@ def _end_at(text: str, start: int, match: re.Match[str], *, final: bool) -> int:
     close = after.end() if after else match.end()
     if close == len(text):
         return _WAIT
+    line_start = text.rfind("\n", start, match.start()) + 1 or start
+    if text[line_start : match.start()].lstrip().startswith("|"):  # a table row is one sentence
+        return _NO
     # An opening bracket may still become a citation mark that belongs to this sentence.
     if text[close] == "[" and len(text) - close < 4 and "]" not in text[close:] and not final:
         return _WAIT
