@@ -171,6 +171,7 @@ class Scores:
     bm25_rank: int | None = None
     vector_weight: float = 0.5
     coverage: float = 0.0  # share of the question's weighted words that the chunk holds, 0 to 1
+    named: float = 0.0  # share of them that the document's file name and title hold, 0 to 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,6 +92,26 @@ def test_times_are_half_open(library: Store) -> None:
     assert set(paths(hits)) == {"/isle/cafe.md", "/isle/papers/tax.pdf"}
 
 
+def test_among_the_pages_of_many_reports_the_name_tells_which_is_meant(fill: Fill) -> None:
+    lines = (
+        "Net sales rose in every region.",
+        "Net sales fell at home.",
+        "Net sales were flat.",
+        "Sales of fish, net.",
+    )
+    names = ("Annual report Ostrand 2023", "Annual report Westrand 2023", "Annual report Westrand 2024")
+    store = fill(
+        [
+            chunk(f"/reports/{name}.pdf", f"{line} Page {page} of {len(name) + number}.", page, page=page + 1)
+            for number, name in enumerate(names)
+            for page, line in enumerate(lines)
+        ]
+    )
+    first = found(store, "How did net sales of Westrand change in 2024?")[0]
+    assert first.chunk.path == "/reports/Annual report Westrand 2024.pdf"
+    assert first.scores.named > 0.3
+
+
 def test_equal_texts_of_two_documents_are_shown_once(fill: Fill) -> None:
     store = fill([chunk("/a/ferry.md", FERRY), chunk("/b/copy of ferry.md", FERRY), chunk("/c/tax.md", TAX)])
     assert len(found(store, "last ferry harbour")) == 2
