@@ -89,8 +89,9 @@ def test_an_endpoint_that_can_count_is_asked(counts: str):
         assert engine.count_tokens(QUESTION) == server.engine.count_tokens(QUESTION)
         result = run(engine, QUESTION, max_tokens=4)
         assert result.prefills[-1].total == result.usage.prompt_tokens == engine.count_tokens(QUESTION)
-        asked = [path for path, _, _ in server.requests if path == "/tokenize"]
-        assert len(asked) == (1 if counts == "vllm" else 2)  # once: the same messages are not counted twice
+        asked = len(server.requests)
+        assert engine.count_tokens(QUESTION) == result.usage.prompt_tokens
+        assert len(server.requests) == asked  # the same messages are not counted twice
         assert engine.context_length == (900 if counts == "vllm" else 1024)
 
 
@@ -101,6 +102,14 @@ def test_an_endpoint_that_cannot_count_is_estimated_on_the_high_side():
         assert engine.count_tokens(QUESTION) > server.engine.count_tokens(QUESTION)
         assert result.usage.prompt_tokens == engine.count_tokens(QUESTION)
         assert result.usage.generated_tokens == 6
+
+
+def test_an_endpoint_that_cannot_count_sees_the_messages_only_in_the_request_itself():
+    with running_server(SCRIPT, counts="no") as server:
+        run(_engine(server), QUESTION, max_tokens=2)
+        elsewhere = [str(body) for path, _, body in server.requests if path != "/v1/chat/completions"]
+        assert len(elsewhere) == 2
+        assert not any("lamp?" in body for body in elsewhere)
 
 
 def test_an_estimate_that_was_too_low_is_raised_by_what_the_answer_says():

@@ -78,22 +78,23 @@ class Endpoint:
             trust_env=not _is_loopback(self.url),  # what stays on this machine does not go through a proxy
         )
 
-    def ask(self, route: str, body: dict[str, Any]) -> dict[str, Any] | None:
-        """Post to a route beside the API (above /v1). The JSON object; empty if there is no such route; None if the
-        endpoint does not answer now."""
+    def ask(self, route: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Post to a route beside the API (above /v1) and return the JSON object; empty if there is no such route.
+        Raises EngineFailed if the endpoint cannot be reached, or is busy."""
         import httpx
 
         root = self.url.removesuffix("/v1")
         try:
             with self.client() as client:
                 response = client.post(root + route, json=body)
-                answer = response.json() if response.status_code == httpx.codes.OK else {}
-        except httpx.TransportError:
-            return None
+        except httpx.TransportError as error:
+            raise self.unreachable(error) from error
+        if response.status_code in _RETRIED:
+            raise self.refused(response.status_code, response.text)
+        try:
+            answer = response.json() if response.status_code == httpx.codes.OK else {}
         except ValueError:
             return {}
-        if response.status_code in _RETRIED:
-            return None
         return answer if isinstance(answer, dict) else {}
 
     def unreachable(self, error: Exception) -> EngineFailed:

@@ -6,7 +6,7 @@ Nothing leaves this machine but the messages and the sampling, and they go to th
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from queue import Empty
 from typing import Any
 
@@ -34,7 +34,7 @@ class OpenAIEngine:
         self.context_length = settings.context_tokens
         self._endpoint = Endpoint(settings.url, api_key=api_key, timeout_s=settings.timeout_s, model=settings.model)
         self._latest = LatestStream()
-        self._counts = ""  # how the endpoint counts tokens: vllm, llama-server, or no; empty: not asked yet
+        self._counter = ""  # how tokens are counted here: a key of _COUNTERS; empty: not known yet
         self._last_count: tuple[tuple[Message, ...], int] = ((), 0)
         self._scale = 1.0
 
@@ -82,7 +82,7 @@ class OpenAIEngine:
         prompt_tokens = usage.get("prompt_tokens") or total
         cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0
         answer.watch.generated = usage.get("completion_tokens") or answer.watch.generated
-        if self._counts == "no" and prompt_tokens > total:
+        if self._counter == "estimate" and prompt_tokens > total:
             # The estimate was too low for this model's tokenizer. Never again.
             self._scale *= 1.1 * prompt_tokens / total
             self._last_count = ((), 0)
@@ -104,37 +104,55 @@ class OpenAIEngine:
         """Stop what runs and leave the endpoint; idempotent."""
         self._latest.close()
         self._endpoint.close()
-        self._counts, self._last_count = "", ((), 0)
+        self._counter, self._last_count = "", ((), 0)
 
     def _ask_count(self, messages: Sequence[Message]) -> int:
-        counted = None
-        if self._counts in ("", "vllm"):
-            counted = self._count_as_vllm(messages)
-        if counted is None and self._counts in ("", "llama-server"):
-            counted = self._count_as_llama_server(messages)
-        return int(self._scale * estimate_tokens(messages)) if counted is None else counted
+        try:
+            self._counter = self._counter or self._find_counter()
+            return _COUNTERS[self._counter](self, messages)
+        except EngineFailed:  # not now, or not these messages
+            return self._count_by_estimate(messages)
 
-    def _count_as_vllm(self, messages: Sequence[Message]) -> int | None:
+    def _find_counter(self) -> str:
+        """Ask with a greeting: an endpoint that cannot count shall not see documents on a route it does not have."""
+        for name in ("vllm", "llama-server"):
+            try:
+                _COUNTERS[name](self, [Message("user", "Hello.")])
+            except _CannotCount:
+                continue
+            return name
+        return "estimate"
+
+    def _count_as_vllm(self, messages: Sequence[Message]) -> int:
         body = {"model": self.model, "messages": _plain(messages), "add_generation_prompt": True}
         answer = self._endpoint.ask("/tokenize", body)
-        count = answer.get("count") if answer else None
-        if not answer or not isinstance(count, int):
-            return None
-        self._counts = "vllm"
+        if not isinstance(count := answer.get("count"), int):
+            raise _CannotCount("no count")
         self.context_length = min(self.context_length, answer.get("max_model_len") or self.context_length)
         return count
 
-    def _count_as_llama_server(self, messages: Sequence[Message]) -> int | None:
-        templated = self._endpoint.ask("/apply-template", {"messages": _plain(messages)})
-        if templated is None:
-            return None
-        body = {"content": templated.get("prompt"), "add_special": True, "parse_special": True}
-        answer = self._endpoint.ask("/tokenize", body) if templated else {}
-        if answer is None:
-            return None
-        tokens = answer.get("tokens")
-        self._counts = "llama-server" if isinstance(tokens, list) else "no"
-        return len(tokens) if isinstance(tokens, list) else None
+    def _count_as_llama_server(self, messages: Sequence[Message]) -> int:
+        prompt = self._endpoint.ask("/apply-template", {"messages": _plain(messages)}).get("prompt")
+        if not isinstance(prompt, str):
+            raise _CannotCount("no template")
+        body = {"content": prompt, "add_special": True, "parse_special": True}
+        if not isinstance(tokens := self._endpoint.ask("/tokenize", body).get("tokens"), list):
+            raise _CannotCount("no tokens")
+        return len(tokens)
+
+    def _count_by_estimate(self, messages: Sequence[Message]) -> int:
+        return int(self._scale * estimate_tokens(messages))
+
+
+class _CannotCount(EngineFailed):
+    """The endpoint answers, but has no such route."""
+
+
+_COUNTERS: dict[str, Callable[[OpenAIEngine, Sequence[Message]], int]] = {
+    "vllm": OpenAIEngine._count_as_vllm,
+    "llama-server": OpenAIEngine._count_as_llama_server,
+    "estimate": OpenAIEngine._count_by_estimate,
+}
 
 
 class _Answer:
