@@ -331,6 +331,21 @@ def test_html_loses_scripts_pictures_and_inner_links(read_bytes: ReadBytes) -> N
         assert noise not in content.text
 
 
+def test_layout_leaves_no_empty_rows_and_columns(read_bytes: ReadBytes) -> None:
+    cells = "<tr><td></td><td></td><td></td></tr><tr><td>High</td><td></td><td>4 m</td></tr>"
+    page = f"<table>{cells}<tr><td></td><td> </td><td></td></tr><tr><td>Low</td><td></td><td>1 m</td></tr></table>"
+    assert (
+        read_bytes("a.html", f"<body>{page}</body>".encode()).text == "| High | 4 m |\n| --- | --- |\n| Low | 1 m |\n"
+    )
+
+
+def test_what_a_page_hides_is_not_read(read_bytes: ReadBytes) -> None:
+    page = '<html><body><p>shown words</p><div style="color:red; display: none">secret</div><p hidden>more</p></body>'
+    assert read_bytes("a.html", page.encode()).text == "shown words\n"
+    hides_all = "<html><body><div style='display:none'><p>words</p></div></body>"
+    assert read_bytes("b.html", hides_all.encode()).text == "words\n"
+
+
 def test_the_declared_encoding_of_a_page_is_used(read_bytes: ReadBytes) -> None:
     page = '<html><head><meta charset="windows-1251"></head><body><p>Привет, мир</p></body></html>'
     assert "Привет, мир" in read_bytes("a.html", page.encode("cp1251")).text

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from termrag.chunking.cutting import CountTokens, Piece, pieces_of, sizer
-from termrag.chunking.headings import SEPARATOR, common_path
+from termrag.chunking.headings import SEPARATOR, main_path
 from termrag.chunking.packing import packed
 from termrag.chunking.places import Places
 from termrag.chunking.sentences import halving_point
@@ -56,7 +56,7 @@ def _finished(
         yield Chunk(
             position=0,
             text=text,
-            heading=SEPARATOR.join(common_path([piece.path for piece in part])),
+            heading=SEPARATOR.join(_path(part)),
             page=page,
             page_label=label,
             start_line=places.line(start),
@@ -68,6 +68,11 @@ def _finished(
         return
     for half in _halves(part, content.text):
         yield from _finished(half, content, places, size, max_tokens)
+
+
+def _path(part: list[Piece]) -> tuple[str, ...]:
+    """What a chunk stands under; a heading right above another one says nothing of its own."""
+    return main_path([(piece.path, piece.size) for piece in part if not piece.is_heading] or [(part[-1].path, 1)])
 
 
 def _halves(part: list[Piece], text: str) -> list[list[Piece]]:

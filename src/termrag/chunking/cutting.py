@@ -36,6 +36,7 @@ class Piece:
     header: Line | None = None
     header_size: int = 0
     page_break: bool = False
+    is_heading: bool = False
 
 
 def sizer(count_tokens: CountTokens) -> CountTokens:
@@ -137,7 +138,8 @@ class _Cutter:
 
     def _piece(self, block: Block, end: int) -> Piece:
         size = self._size(self._text[block.start : end])
-        return Piece(block.start, end, size, block.path, block.cut, block.span, page_break=block.page_break)
+        is_heading = block.grain == "whole"
+        return Piece(block.start, end, size, block.path, block.cut, block.span, None, 0, block.page_break, is_heading)
 
     def _prose(self, whole: Piece) -> Iterator[Piece]:
         starts = sentence_starts(self._text, whole.start, whole.end)

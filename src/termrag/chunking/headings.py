@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 
 SEPARATOR = " > "
 _MAX_CHARS = 120
+_MOST = 0.8
 _SILENT = re.compile(r"!\[[^\]]*\]\([^)]*\)|<[^<>]{1,200}>|\[\^[^\]]*\]")
 _LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
 _MARKS = re.compile(r"\*\*|__|`|\\(?=[\\`*_{}\[\]()#+.!-])")
@@ -18,10 +20,16 @@ def plain_heading(text: str) -> str:
     return text if len(text) <= _MAX_CHARS else text[: _MAX_CHARS - 1].rstrip() + "…"
 
 
-def common_path(paths: list[tuple[str, ...]]) -> tuple[str, ...]:
-    """The longest beginning that all paths share; the first path where they share none."""
-    first, last = min(paths), max(paths)  # what the extremes share, all share
-    length = 0
-    while length < min(len(first), len(last)) and first[length] == last[length]:
-        length += 1
-    return first[:length] or paths[0]
+def main_path(parts: list[tuple[tuple[str, ...], int]]) -> tuple[str, ...]:
+    """The deepest path that most of the parts stand under, by their sizes; the first one's if they share nothing."""
+    most = _MOST * sum(size for _, size in parts)
+    main: tuple[str, ...] = ()
+    while True:
+        below: Counter[tuple[str, ...]] = Counter()
+        for path, size in parts:
+            if len(path) > len(main) and path[: len(main)] == main:
+                below[path[: len(main) + 1]] += size
+        deeper, size = max(below.items(), key=lambda item: item[1], default=((), 0))
+        if not size or size < most:
+            return main or next((path for path, _ in parts if path), ())
+        main = deeper

@@ -88,7 +88,7 @@ class Converter:
             "cpu_s": self._limits.cpu_limit(size),
         }
         try:
-            outcome, payload = self._exchange(fd, json.dumps(request).encode())
+            outcome, payload = self._exchange(fd, shown, json.dumps(request).encode())
         except BaseException:
             self.close()  # an answer may still be under way: this channel is of no more use
             raise
@@ -110,7 +110,7 @@ class Converter:
             self._noise.close()
             self._noise = None
 
-    def _exchange(self, fd: int, request: bytes) -> tuple[wire.Outcome, bytes]:
+    def _exchange(self, fd: int, shown: str, request: bytes) -> tuple[wire.Outcome, bytes]:
         for fresh in (False, True):
             channel = self._started(fresh=fresh)
             channel.settimeout(self._limits.timeout_s + _START_GRACE_S)
@@ -122,9 +122,9 @@ class Converter:
                 return wire.Outcome.TIMEOUT, b""
             except (ConnectionError, EOFError):
                 continue  # the zygote died between two files or in this one: once more with a fresh one
-        noise = self._last_noise()
+        noise = _one_line(self._last_noise()) or "without a word"
         self.close()
-        return wire.Outcome.DIED, noise.encode()
+        raise UnreadableFile(f"{shown} was not read: the converter itself ended ({noise})", "termrag doctor")
 
     def _started(self, *, fresh: bool) -> socket.socket:
         if fresh or (self._process and self._process.poll() is not None):

@@ -13,13 +13,16 @@ from typing import Any
 from termrag.chunking.headings import plain_heading
 from termrag.errors import UnreadableFile
 from termrag.readers.plain import clean, decode, first_heading, is_title
+from termrag.readers.tables import tidy_tables
 from termrag.records import Content, PageMark
 
 _DATA_IMAGE = re.compile(r"!\[([^\]]*)\]\(\s*data:[^)]*\)")
 _DATA_URI = re.compile(r"data:[\w/+.-]+;base64[,.]*[A-Za-z0-9+/=\s]{0,}")
 _PICTURE = re.compile(r"!\[([^\]]*)\]\([^)]*\)")
 _LINK = re.compile(r"(?<!!)\[([^\[\]]*)\]\(<?([^()\s>]*(?:\([^()\s]*\)[^()\s>]*)*)>?(?:\s+\"[^\"]*\")?\)")
-_EMPTY_HEAD = re.compile(r"^\|(?:[ \t]*\|)+[ \t]*\n(\|[ :|-]+)\n(\|.*)", re.MULTILINE)
+_HIDING = re.compile(r"display\s*:\s*none|<ix:header|<(?:noscript|template|svg)\b|\shidden\b", re.IGNORECASE)
+_DISPLAY_NONE = re.compile(r"display\s*:\s*none", re.IGNORECASE)
+_UNSHOWN = ("ix:header", "noscript", "template", "svg")
 _WORD = re.compile(r"[^\W_]")
 _MAX_LINK = 80
 _SLIDE = re.compile(r"^<!-- Slide number: (\d+) -->[ \t]*\n?", re.MULTILINE)
@@ -52,7 +55,8 @@ def read_pptx(data: bytes) -> Content:
 
 def read_html(data: bytes) -> Content:
     text = decode(data, _declared_charset(data))
-    return _content("HtmlConverter", text.encode("utf-8", "replace"), "", {}, media_type="text/html")
+    shown = _without_hidden(text) if _HIDING.search(text) else text
+    return _content("HtmlConverter", shown.encode("utf-8", "replace"), "", {}, media_type="text/html")
 
 
 def read_epub(data: bytes) -> Content:
@@ -79,14 +83,27 @@ def read_ipynb(data: bytes) -> Content:
 
 def tidy_markdown(text: str) -> str:
     """Markdown without pictures (their descriptions stay), without link targets that only this file's own pages or a
-    machine could use, control characters and stretches of blank lines. A table's first row heads it."""
+    machine could use, control characters, empty table cells and stretches of blank lines."""
     text = _DATA_IMAGE.sub(r"\1", text)
     text = _DATA_URI.sub("", text)
     text = _PICTURE.sub(r"\1", text)
     text = _LINK.sub(_link, text)
-    text = _EMPTY_HEAD.sub(r"\2\n\1", text)
     text = "\n".join(line.rstrip() for line in clean(text).replace("\xa0", " ").split("\n"))
-    return _BLANK_LINES.sub("\n\n", text).strip("\n")
+    return _BLANK_LINES.sub("\n\n", tidy_tables(text)).strip("\n")
+
+
+def _without_hidden(page: str) -> str:
+    """A page without what a browser would not show: hidden elements, filings' data headers, drawings. A page that
+    hides everything (until its script has run) stays as it is."""
+    from bs4 import BeautifulSoup
+
+    soup = BeautifulSoup(page, "html.parser")
+    everything = len(soup.get_text())
+    hidden = soup.find_all(_UNSHOWN) + soup.find_all(style=_DISPLAY_NONE) + soup.find_all(hidden=True)
+    for element in hidden:
+        if not element.decomposed and len(element.get_text()) < everything / 2:
+            element.decompose()
+    return str(soup)
 
 
 def _link(found: re.Match[str]) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from termrag.errors import UnreadableFile
 from termrag.readers.plain import clean
+from termrag.readers.tables import table
 from termrag.records import Content
 
 if TYPE_CHECKING:
@@ -128,8 +129,6 @@ def _odt_items(node: Element, depth: int) -> Iterator[str]:
 
 
 def _odt_table(node: Element) -> str:
-    from termrag.readers.sheets import table
-
     rows = [
         tuple(" ".join(_odt_blocks(cell)).replace("\n", " ").replace("|", "\\|") for cell in row if "cell" in cell.tag)
         for row in node.iter()

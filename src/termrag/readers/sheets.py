@@ -14,6 +14,7 @@ from typing import Any
 from termrag.errors import UnreadableFile
 from termrag.readers.markup import core_properties
 from termrag.readers.plain import clean
+from termrag.readers.tables import table
 from termrag.records import Content
 
 _XLSX_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -40,13 +41,6 @@ def read_xls(data: bytes) -> Content:
             yield tuple(_xls_value(cell, book.datemode) for cell in sheet.row(number))
 
     return _content(((sheet.name, rows(sheet)) for sheet in book.sheets()), _XLS_TYPE, {})
-
-
-def table(rows: Iterable[tuple[str, ...]]) -> str:
-    """Rows of one width as a Markdown table, the first one as its header."""
-    lines = ["| " + " | ".join(row) + " |" for row in rows]
-    width = lines[0].count(" | ") + 1 if lines else 0
-    return "\n".join([*lines[:1], "|" + " --- |" * width, *lines[1:]])
 
 
 def _content(
