@@ -16,7 +16,7 @@ from termrag.models.graph import build_bert_graph, read_safetensors
 
 
 def test_batches_hold_like_lengths_longest_first_and_every_index_once():
-    assert length_sorted_batches([3, 9, 1, 9, 5], 2) == [[1, 3], [4, 0], [2]]
+    assert length_sorted_batches([30, 90, 10, 85, 80, 25], 2) == [[1, 3], [4], [0, 5], [2]]
     assert length_sorted_batches([], 4) == []
 
 
