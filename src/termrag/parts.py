@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from termrag.embedders import Embedder
     from termrag.ingest import Tools
     from termrag.ledger import Ledger
-    from termrag.models import Shelf
+    from termrag.models import FileOrigin, Shelf
     from termrag.retrieval import Mode
     from termrag.stores import Identity, Store
 
@@ -228,10 +228,12 @@ class Parts:
 
     def document(self, reference: str) -> Document:
         """By id, beginning of an id, path, or the end of a path that only one document has. Raises NotFound."""
+        from termrag.ingest import TEXT_PREFIX
+
         if not self.has_library():
             raise NotFound(f"there is no document {reference}: nothing is indexed yet", "termrag add PATH")
         with self.open_ledger() as ledger:
-            for candidate in dict.fromkeys((str(Path(reference).expanduser().absolute()), reference)):
+            for candidate in (str(Path(reference).expanduser().absolute()), TEXT_PREFIX + reference, reference):
                 try:
                     return ledger.document(candidate)
                 except NotFound:
@@ -276,7 +278,8 @@ class Parts:
         if not self.has_library():
             raise NotFound(f"there is no document {references[0]}: nothing is indexed yet", "termrag add PATH")
         with self._ingesting(embed) as (ledger, tools):
-            yield from ingest.remove(references, ledger=ledger, tools=tools)
+            named = [_as_text(each, ledger) for each in references]
+            yield from ingest.remove(named, ledger=ledger, tools=tools)
 
     @contextmanager
     def _ingesting(self, embed: Embed) -> Iterator[tuple[Ledger, Tools]]:
@@ -328,6 +331,10 @@ class Parts:
     def model(self, name: str) -> ModelInfo:
         return self._with_use(self.shelf().info(name))
 
+    def origins(self, name: str) -> list[FileOrigin]:
+        """The model's files: where each comes from, and how far its hash can be trusted. Raises NotFound."""
+        return self.shelf().origins(name)
+
     def _with_use(self, info: ModelInfo) -> ModelInfo:
         return replace(info, active=info.name in (self.config.models.chat, self.config.models.embedding))
 
@@ -378,6 +385,13 @@ class Parts:
             model_is_here=choice.name in ("openai", "scripted") or self.is_here(model, choice.name),
             failures=tuple(failures),
         )
+
+
+def _as_text(reference: str, ledger: Ledger) -> str:
+    """A text that came through a pipe may be called by its bare name."""
+    from termrag.ingest import TEXT_PREFIX
+
+    return TEXT_PREFIX + reference if ledger.entry(TEXT_PREFIX + reference) else reference
 
 
 def _pattern(text: str) -> str:

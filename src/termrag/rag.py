@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from termrag.answer import Evidence
     from termrag.doctor import Finding
+    from termrag.models import FileOrigin
 
 _EMBED_SLICE = 16  # texts embedded before whoever else waits for the models has a turn
 
@@ -183,6 +184,10 @@ class Rag:
     async def model(self, name: str) -> ModelInfo:
         """One model. Raises NotFound."""
         return await self._disk.run(self._parts.model, name)
+
+    async def model_files(self, name: str) -> list[FileOrigin]:
+        """Where each file of a catalogue model comes from, and how far its hash can be trusted. Raises NotFound."""
+        return await self._disk.run(self._parts.origins, name)
 
     async def starter_models(self) -> list[str]:
         """The names of the models that need no model hub: enough to begin with."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -12,6 +13,9 @@ import pytest
 pytestmark = pytest.mark.model
 
 SAMPLES = Path(__file__).parents[1] / "samples"
+QUESTION = "How long is the causeway to the Calf?"
+TRUE = "The causeway to the Calf is 420 metres long."
+SCRIPTED = {"TERMRAG_MODELS_ENGINE": "scripted", "TERMRAG_MODELS_SCRIPT": TRUE}
 
 
 @pytest.fixture(scope="module")
@@ -52,15 +56,14 @@ def test_adding_again_reads_nothing(termrag, library):
 
 
 def test_an_answer_is_cited_on_stdout_and_its_sources_named_on_stderr(termrag):
-    ran = termrag("ask", "How long is the causeway to the Calf?")
+    ran = termrag("ask", QUESTION, **SCRIPTED)
     assert ran.code == 0, ran.err
-    assert "420 metres" in ran.out
-    assert "[1]" in ran.out or "[2]" in ran.out
+    assert re.fullmatch(re.escape(TRUE) + r" \[\d\]\n", ran.out)
     assert "welcome.md:" in ran.err
 
 
 def test_the_same_answer_as_json_names_lines_and_quote(termrag):
-    ran = termrag("ask", "--json", "How long is the causeway to the Calf?")
+    ran = termrag("ask", "--json", QUESTION, **SCRIPTED)
     data = json.loads(ran.out)
     assert data["verdict"] == "grounded"
     assert data["exit_code"] == ran.code == 0
@@ -80,7 +83,7 @@ def test_what_is_not_in_the_documents_is_refused_without_a_word_on_stdout(termra
 
 
 def test_events_come_as_json_lines_and_end_with_the_answer(termrag):
-    ran = termrag("ask", "--jsonl", "How long is the causeway to the Calf?")
+    ran = termrag("ask", "--jsonl", QUESTION, **SCRIPTED)
     events = [json.loads(line) for line in ran.out.splitlines()]
     types = [each["type"] for each in events]
     assert types[0] == "searching"
@@ -93,10 +96,28 @@ def test_events_come_as_json_lines_and_end_with_the_answer(termrag):
 def test_piped_text_is_the_context(termrag):
     log = "\n".join(f"2026-03-0{day} INFO backup finished" for day in range(1, 9))
     log += "\n2026-03-09 ERROR backup failed: disk sda1 is full\n"
-    ran = termrag("ask", "--json", "Why did the backup fail?", stdin=log)
-    data = json.loads(ran.out)
-    assert "disk" in data["text"].lower() or "full" in data["text"].lower()
+    said = {**SCRIPTED, "TERMRAG_MODELS_SCRIPT": "On 2026-03-09 the backup failed: disk sda1 is full."}
+    data = json.loads(termrag("ask", "--json", "Why did the backup fail?", stdin=log, **said).out)
+    assert data["verdict"] == "grounded"
     assert {each["path"] for each in data["passages"]} == {"stdin"}
+    assert data["citations"][0]["start_line"] == data["citations"][0]["end_line"] == 9
+
+
+def test_long_piped_text_is_searched_for_what_the_question_asks(termrag):
+    log = [f"2026-03-01 10:{line % 60:02d} INFO request {line} served" for line in range(3000)]
+    log[1234] = "2026-03-01 10:34 ERROR the mail queue is stuck: relay refused"
+    said = {**SCRIPTED, "TERMRAG_MODELS_SCRIPT": "The relay refused."}
+    data = json.loads(termrag("ask", "--json", "Why is the mail queue stuck?", stdin="\n".join(log), **said).out)
+    assert data["verdict"] == "grounded"
+    assert data["citations"][0]["start_line"] <= 1235 <= data["citations"][0]["end_line"]
+
+
+def test_the_starter_model_streams_a_correct_cited_answer(termrag):
+    ran = termrag("ask", QUESTION)
+    assert ran.code in (0, 4), ran.err
+    assert "420" in ran.out
+    assert re.search(r"\[\d\]", ran.out)
+    assert "smollm2-135m answers instead" in ran.err
 
 
 def test_text_from_a_pipe_is_indexed_under_its_name_and_replaced(termrag):
@@ -146,20 +167,20 @@ def test_a_removed_document_no_longer_answers(termrag, library):
 
 def test_the_scripted_engine_shows_an_unsupported_sentence(termrag):
     script = "The causeway is 420 metres long. It was built by Martians in 1742."
-    ran = termrag("ask", "--engine", "scripted", "How long is the causeway to the Calf?", TERMRAG_MODELS_SCRIPT=script)
+    ran = termrag("ask", "--engine", "scripted", QUESTION, TERMRAG_MODELS_SCRIPT=script)
     assert ran.code == 4
     assert ran.out.startswith("The causeway is 420 metres long. [")
     assert ran.out.endswith("It was built by Martians in 1742. [?]\n")
 
 
 def test_the_trace_names_every_stage(termrag):
-    ran = termrag("ask", "--trace", "How long is the causeway to the Calf?")
+    ran = termrag("ask", "--trace", QUESTION, **SCRIPTED)
     for stage in ("search", "gate", "model", "pack", "generate", "check"):
         assert stage in ran.err
 
 
 def test_the_log_holds_timings_and_no_words_of_the_question(termrag, home):
-    termrag("ask", "How long is the causeway to the Calf?")
+    termrag("ask", QUESTION, **SCRIPTED)
     log = (home / "state" / "termrag.log").read_text()
     assert "stages_ms" in log
     assert "causeway" not in log.lower()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -140,15 +140,22 @@ def show(ctx: click.Context, *, name: str, as_json: bool) -> None:
     async def work() -> int:
         async with rag:
             model = await rag.model(name)
+            files = [plain(each) for each in await rag.model_files(name)]
         if as_json:
-            output.out_json(plain(model) | {"is_here": model.is_here})
+            output.out_json(plain(model) | {"is_here": model.is_here, "origins": files})
             return 0
-        rows = [(key, _cell(value)) for key, value in plain(model).items()]
-        for line in output.table(rows):
+        for line in output.table([(key, _cell(value)) for key, value in plain(model).items()]):
+            output.out(line)
+        output.out("")
+        for line in output.table([_origin(each) for each in files], header=("ENGINE", "FILE", "SIZE", "HASH", "FROM")):
             output.out(line)
         return 0
 
     output.run_async(work)
+
+
+def _origin(file: dict[str, Any]) -> tuple[str, ...]:
+    return (file["engine"], file["name"], output.size(file["size_bytes"]), file["trust"], file["origin"])
 
 
 def _cell(value: object) -> str:

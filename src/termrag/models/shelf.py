@@ -212,9 +212,8 @@ class Shelf:
             yield _fetched_origin(source, file, receipt.get(file.name, {}))
         for name in sorted(set(receipt) - {file.name for file in source.files}):
             facts = receipt[name]
-            yield FileOrigin(
-                source.engine, name, f"made from {source.origin}", facts["size_bytes"], facts["sha256"], "made"
-            )
+            origin = source.origin if source.convert_from else f"made from {source.origin}"
+            yield FileOrigin(source.engine, name, origin, facts["size_bytes"], facts["sha256"], "made")
 
     def _path_info(self, name: str) -> ModelInfo:
         path = Path(name).expanduser()
