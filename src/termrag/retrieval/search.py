@@ -81,7 +81,11 @@ def _named(hits: Sequence[Hit], wanted: Sequence[Keyword]) -> Iterator[Hit]:
     """
     documents = {hit.chunk.document_id: hit.chunk for hit in hits}
     crowding = 1.0 - len(documents) / len(hits) if hits else 0.0
-    shares = {each: coverage(wanted, _name_of(chunk)) for each, chunk in documents.items()}
+    asked = {term for keyword in wanted for form in keyword.forms for term in form}
+    shares: dict[str, float] = {}
+    for each, chunk in documents.items():
+        held = asked & _name_of(chunk)
+        shares[each] = coverage(wanted, held) if held else 0.0
     for hit in hits:
         share = shares[hit.chunk.document_id]
         fused = hit.scores.fused * (1.0 + _NAME_GAIN * crowding * share)
