@@ -270,6 +270,13 @@ def test_presentation_forms_unfold_but_meaning_stays() -> None:
     assert tidy_page("ﬂoor ﺳﻼﻡ 10 m² ½ ⼈ ＡＢ１ 好！") == "floor سلام 10 m² ½ 人 AB1 好！"
 
 
+def test_full_lines_without_spaces_join_and_short_ones_do_not() -> None:
+    from termrag.readers.pdf import tidy_page
+
+    line = "すべての人間は生まれながらにして自由で"
+    assert tidy_page(f"見出し\r\n{line}\r\nある。\r\n次") == f"見出し\n{line}ある。\n次"
+
+
 @pytest.mark.parametrize("name", ["boat-hire.docx", "council-minutes.odt", "ferry.html", "tide-gauge.ipynb"])
 def test_headings_survive(read: Read, name: str) -> None:
     content = read(SAMPLES / name)

@@ -57,7 +57,7 @@ def outline(content: Content) -> Iterator[Block]:
 
         return code_blocks(content.text, content.syntax)
     if content.kind == "table":
-        return _record_blocks(content.text)
+        return _record_blocks(content.text, quoted=content.syntax != "tsv")
     if content.kind == "markdown":
         return _markdown_blocks(content.text)
     return _text_blocks(content.text, content.syntax)
@@ -232,14 +232,14 @@ def _is_rst_title(text: str, end: int) -> bool:
 # --- records of a table -------------------------------------------------------------------------------------------
 
 
-def _record_blocks(text: str) -> Iterator[Block]:
+def _record_blocks(text: str, *, quoted: bool) -> Iterator[Block]:
     """One block per record of a CSV file; a quoted field may hold line ends. The first record heads the others."""
     header: Line | None = None
     record_start, quotes = 0, 0
     for start, end in lines_of(text):
         if quotes % 2 == 0:
             record_start, quotes = start, 0
-        quotes += text.count('"', start, end)
+        quotes += text.count('"', start, end) if quoted else 0
         if quotes % 2 and end - record_start < 10_000:
             continue
         quotes = 0

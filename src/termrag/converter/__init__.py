@@ -28,6 +28,12 @@ _START_GRACE_S = 90.0  # a cold import of the office parsers on a busy machine
 _MB = 1_000_000
 # The child needs to find Python and its libraries and nothing else: no key or token reaches a parser.
 _ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "PYTHONPATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+# The zygote must stay single-threaded until it forks; macOS asks for the last one of a process that forks on.
+_ONE_THREAD = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "OBJC_DISABLE_INITIALIZE_FORK_SAFETY": "YES",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +149,7 @@ class Converter:
             stderr=self._noise,
             pass_fds=(theirs.fileno(),),
             start_new_session=True,  # Ctrl-C is the parent's to handle
-            env={**environment, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+            env={**environment, **_ONE_THREAD},
         )
         theirs.close()
         self._channel = ours
@@ -160,7 +166,12 @@ class Converter:
         limits = self._limits
         match outcome:
             case wire.Outcome.RETURNED:
-                return json.loads(payload)
+                try:
+                    return json.loads(payload)
+                except (ValueError, RecursionError):
+                    raise UnreadableFile(
+                        f"{shown} made its parser answer nonsense", "The file may be hostile."
+                    ) from None
             case wire.Outcome.REFUSED:
                 message, hint = map(_one_line, json.loads(payload))
                 raise UnreadableFile(f"{shown} {message}", hint)

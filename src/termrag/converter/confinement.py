@@ -44,7 +44,8 @@ _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 def confine(*, memory_bytes: int, cpu_s: int) -> None:
     """Confine this process for good: own session, dies with its parent, no network, no writing, no children.
 
-    Memory is bounded by the kernel on Linux alone; elsewhere the zygote watches `resident_bytes`.
+    Memory is bounded by the kernel on Linux alone; elsewhere the zygote watches `resident_bytes`. Dying with the
+    parent is Linux's too; elsewhere an orphan ends at its processor limit or when it writes its answer.
     """
     os.setsid()
     libc = ctypes.CDLL(None, use_errno=True)
@@ -69,7 +70,7 @@ def resident_bytes(pid: int) -> int:
             return int(struct.unpack_from("=16s8Q", usage)[7])  # ri_resident_size of struct rusage_info_v0
         with open(f"/proc/{pid}/statm", encoding="ascii") as statm:  # noqa: PTH123 - read once per tick, kept bare
             return int(statm.read().split()[1]) * resource.getpagesize()
-    except (OSError, ValueError, IndexError):
+    except (OSError, ValueError, IndexError, AttributeError):
         return 0
 
 
@@ -80,7 +81,9 @@ def _leave_network(libc: ctypes.CDLL) -> None:
         if libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET) != 0:
             libc.unshare(_CLONE_NEWNET)
     elif sys.platform == "darwin":
-        libc.sandbox_init(b"no-network", ctypes.c_uint64(1), ctypes.byref(ctypes.c_char_p()))
+        enter = getattr(libc, "sandbox_init", None)
+        if enter:
+            enter(b"no-network", ctypes.c_uint64(1), ctypes.byref(ctypes.c_char_p()))
 
 
 def _refuse(event: str, details: tuple[Any, ...]) -> None:

@@ -39,6 +39,12 @@ _PRELOAD = {
     "rtf": ("striprtf.striprtf",),
     "xml": ("defusedxml.ElementTree",),
 }
+_PRELOAD_BY_SUFFIX = {
+    "xlsx": ("openpyxl", "defusedxml.ElementTree"),
+    "xlsm": ("openpyxl", "defusedxml.ElementTree"),
+    "xls": ("olefile", "xlrd"),
+    "odt": ("defusedxml.ElementTree",),
+}
 _MB = 1_000_000
 _KINDS = {
     stat.S_IFDIR: "a folder",
@@ -85,8 +91,11 @@ def read(path: Path, converter: Converter, *, max_bytes: int, expected_hash: str
         if isinstance(form, formats.Unreadable):
             raise UnreadableFile(f"{_shown(path)} {form.what}", form.hint)
         if form.isolated:
-            fields = converter.run(fd, _shown(path), {"name": path.name}, preload=_PRELOAD.get(form.name, ()))
-            content_hash, content = _from_fields(fields)
+            fields = converter.run(fd, _shown(path), {"name": path.name}, preload=_preload(form, path.name))
+            try:
+                content_hash, content = _from_fields(fields)
+            except (KeyError, TypeError, ValueError):
+                raise UnreadableFile(f"{_shown(path)} made its parser answer nonsense", "It may be hostile.") from None
         else:
             data = _whole(fd, status.st_size)
             content_hash = _hash_of(data)
@@ -133,6 +142,11 @@ def _check(path: Path, status: os.stat_result, max_bytes: int) -> None:
         )
     if not status.st_size:
         raise UnreadableFile(f"{_shown(path)} is empty", "Remove it or write something into it.")
+
+
+def _preload(form: formats.Format, name: str) -> tuple[str, ...]:
+    """What the zygote should import before it forks; a file that is not what its suffix says imports in the child."""
+    return _PRELOAD_BY_SUFFIX.get(formats.suffix_of(name)) or _PRELOAD.get(form.name, ())
 
 
 def _shown(path: Path) -> str:

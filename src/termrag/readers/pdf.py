@@ -13,6 +13,8 @@ from termrag.records import Content, PageMark
 if TYPE_CHECKING:
     import pypdfium2
 
+# A full line of Chinese or Japanese goes on in the next one without a space.
+_UNSPACED_LINE = re.compile("(^.{15,}[\u3040-\u30ff\u3400-\u9fff、，])\n(?=[\u3040-\u30ff\u3400-\u9fff])", re.MULTILINE)
 _ERROR_PASSWORD = 4  # FPDF_ERR_PASSWORD
 # PDFium writes U+FFFE or U+0002 for a hyphen at a line's end, mostly in place of the line end itself.
 _LINE_HYPHEN = re.compile(r"(\S*)(?:[\x02\ufffe\u00ad][ \t]*\n?|(?<=[^\W\d_])-[ \t]*\n)[ \t]*(\S*)[ \t]*\n?")
@@ -65,6 +67,7 @@ def tidy_page(text: str) -> str:
     text = _PRESENTATION.sub(lambda found: unicodedata.normalize("NFKC", found.group()), text)
     text = unicodedata.normalize("NFC", clean(text))
     text = "\n".join(line.rstrip() for line in text.split("\n"))
+    text = _UNSPACED_LINE.sub(r"\1", text)
     return re.sub(r"\n{3,}", "\n\n", text).strip("\n")
 
 

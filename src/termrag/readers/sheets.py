@@ -19,6 +19,7 @@ from termrag.records import Content
 
 _XLSX_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _XLS_TYPE = "application/vnd.ms-excel"
+_CELL_CHARS = 32_767  # the most that a cell may hold by the format's own rules
 _ROW_GAP = 2  # so many empty rows end a table
 
 
@@ -113,7 +114,7 @@ def _shown(value: Any) -> str:
         case datetime.datetime():
             return value.date().isoformat() if value.time() == datetime.time() else value.isoformat(" ", "minutes")
         case _:
-            return " ".join(clean(str(value)).split()).replace("|", "\\|")
+            return " ".join(clean(str(value)[:_CELL_CHARS]).split()).replace("|", "\\|")
 
 
 def _xls_value(cell: Any, datemode: int) -> Any:
