@@ -19,7 +19,7 @@ from termrag.errors import EngineFailed, ModelMissing
 from termrag.records import Message, Sampling
 
 from .running import run
-from .tiny import write_tiny_gguf
+from .tiny import TEMPLATE, write_tiny_gguf
 
 QUESTION = [Message("system", "Be brief."), Message("user", "Name three rivers of Europe.")]
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -168,7 +168,22 @@ def test_an_architecture_that_llama_cpp_does_not_know_is_refused_in_words(tmp_pa
     engine = LlamaCppEngine(file, model="odd", context_tokens=512)
     with pytest.raises(EngineFailed, match=r"odd\.gguf"):
         engine.load()
+    with pytest.raises(EngineFailed, match=r"odd\.gguf"):
+        run(engine, QUESTION)
     assert engine._socket is None
+
+
+def test_messages_that_the_template_refuses_are_refused_in_words(tmp_path: Path):
+    template = TEMPLATE + "{% if 'rivers' in messages[-1]['content'] %}{{ raise_exception('no rivers') }}{% endif %}"
+    file = write_tiny_gguf(tmp_path / "strict.gguf", tokenizer__chat_template=template)
+    engine = LlamaCppEngine(file, model="strict", context_tokens=512)
+    try:
+        with pytest.raises(EngineFailed):
+            engine.count_tokens(QUESTION)
+        with pytest.raises(EngineFailed):
+            run(engine, QUESTION)
+    finally:
+        engine.close()
 
 
 def test_a_missing_file_is_a_missing_model(tmp_path: Path):

@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 
 from termrag.engines import Piece, Prefill
+from termrag.engines.gguf import convert_gguf
 from termrag.engines.mlx import MLXEngine
 from termrag.errors import EngineFailed, ModelMissing
 from termrag.records import Message, Sampling
 
 from .running import run
+from .tiny import TEMPLATE, write_tiny_gguf
 
 QUESTION = [Message("system", "Be brief."), Message("user", "Name three rivers of Europe.")]
 STEP = 16
@@ -153,6 +155,21 @@ def test_closing_gives_the_memory_back(tiny_mlx: Path):
     engine.close()
     assert mx.get_active_memory() == before
     assert mx.get_cache_memory() == 0
+
+
+def test_messages_that_the_template_refuses_are_refused_in_words(tmp_path: Path):
+    template = TEMPLATE + "{% if 'rivers' in messages[-1]['content'] %}{{ raise_exception('no rivers') }}{% endif %}"
+    convert_gguf(write_tiny_gguf(tmp_path / "strict.gguf", tokenizer__chat_template=template), tmp_path / "mlx")
+    engine = MLXEngine(tmp_path / "mlx", model="strict", context_tokens=512)
+    with pytest.raises(EngineFailed, match="no rivers"):
+        engine.count_tokens(QUESTION)
+    engine.close()
+
+
+def test_a_folder_that_does_not_load_fails_in_a_stream_too(tiny_mlx: Path, tmp_path: Path):
+    (tmp_path / "config.json").write_bytes((tiny_mlx / "config.json").read_bytes())
+    with pytest.raises(EngineFailed, match="could not load"):
+        run(MLXEngine(tmp_path, model="half", context_tokens=512), QUESTION)
 
 
 def test_a_folder_without_a_model_is_a_missing_model(tmp_path: Path):

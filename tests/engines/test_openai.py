@@ -29,9 +29,24 @@ def server() -> Iterator[EndpointServer]:
         yield server
 
 
+@pytest.fixture(autouse=True)
+def _engines_are_closed() -> Iterator[None]:
+    yield
+    while _OPENED:
+        _OPENED.pop().close()
+
+
+_OPENED: list[OpenAIEngine] = []
+
+
 def _engine(server: EndpointServer, *, api_key: str = "", timeout_s: float = 20.0) -> OpenAIEngine:
-    settings = OpenAISettings(url=server.url, model="lamp-7b", context_tokens=1024, timeout_s=timeout_s)
-    return OpenAIEngine(settings, api_key=api_key)
+    return _engine_at(server.url, api_key=api_key, timeout_s=timeout_s)
+
+
+def _engine_at(url: str, *, api_key: str = "", timeout_s: float = 20.0) -> OpenAIEngine:
+    settings = OpenAISettings(url=url, model="lamp-7b", context_tokens=1024, timeout_s=timeout_s)
+    _OPENED.append(OpenAIEngine(settings, api_key=api_key))
+    return _OPENED[-1]
 
 
 # --- what is sent --------------------------------------------------------------------------------------------------
@@ -204,7 +219,7 @@ def test_a_connection_that_breaks_keeps_what_came(server: EndpointServer):
 def test_nobody_listening_is_said_with_the_address():
     with socket.create_server(("127.0.0.1", 0)) as unused:
         url = f"http://127.0.0.1:{unused.getsockname()[1]}/v1"
-    engine = OpenAIEngine(OpenAISettings(url=url, model="m"), api_key="")
+    engine = _engine_at(url)
     with pytest.raises(EngineFailed) as caught:
         run(engine, QUESTION)
     assert url in caught.value.message
@@ -215,7 +230,7 @@ def test_an_endpoint_that_comes_up_late_is_waited_for():
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
     url = f"http://127.0.0.1:{port}/v1"
-    stream = OpenAIEngine(OpenAISettings(url=url, model="m"), api_key="").stream(QUESTION, Sampling(max_tokens=50))
+    stream = _engine_at(url).stream(QUESTION, Sampling(max_tokens=50))
     assert [next(stream), next(stream)] != []  # nobody was there when the first try was made
     with running_server(SCRIPT, port=port):
         assert "".join(event.text for event in stream if isinstance(event, Piece)) == SCRIPT
@@ -251,7 +266,7 @@ def test_closing_while_the_answer_comes_makes_the_endpoint_stop():
 
 def test_a_url_that_is_none_is_refused_before_anything_is_sent():
     with pytest.raises(ConfigError, match=r"openai\.url"):
-        OpenAIEngine(OpenAISettings(url="localhost:8000", model="m"), api_key="").load()
+        _engine_at("localhost:8000").load()
 
 
 @pytest.mark.model
@@ -263,8 +278,7 @@ def test_a_real_llama_server_is_spoken_to(starter_gguf):
     params.model.path, params.n_ctx, params.n_parallel = str(starter_gguf), 1024, 1
     params.verbosity, params.warmup, params.ui = -1, False, False
     llama = xllamacpp.Server(params)
-    settings = OpenAISettings(url=f"{llama.listening_address}/v1", model="smollm2", context_tokens=1024)
-    engine = OpenAIEngine(settings, api_key="")
+    engine = _engine_at(f"{llama.listening_address}/v1")
     question = [Message("system", "Be brief."), Message("user", "Name three rivers of Europe.")]
     first = run(engine, question, max_tokens=16)
     assert first.usage.prompt_tokens == engine.count_tokens(question)

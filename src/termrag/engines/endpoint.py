@@ -48,6 +48,7 @@ class Endpoint:
         self._model = model
         self._api_key = api_key
         self._tls: Any = None
+        self._asking: httpx.Client | None = None  # kept open: a prompt is counted many times while it is packed
 
     def open(self) -> None:
         """Import the client and read the certificates; idempotent. Raises ConfigError for a URL that is none."""
@@ -63,11 +64,13 @@ class Endpoint:
             self._tls = httpx.create_ssl_context() if parts.scheme == "https" else False
 
     def close(self) -> None:
-        """Idempotent; connections last no longer than their request."""
-        self._tls = None
+        """Close what is open; idempotent."""
+        if self._asking is not None:
+            self._asking.close()
+        self._tls = self._asking = None
 
     def client(self) -> httpx.Client:
-        """A client for one request."""
+        """A new client, for the caller to close."""
         self.open()
         import httpx
 
@@ -85,8 +88,8 @@ class Endpoint:
 
         root = self.url.removesuffix("/v1")
         try:
-            with self.client() as client:
-                response = client.post(root + route, json=body)
+            self._asking = self._asking or self.client()
+            response = self._asking.post(root + route, json=body)
         except httpx.TransportError as error:
             raise self.unreachable(error) from error
         if response.status_code in _RETRIED:

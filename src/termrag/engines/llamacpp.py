@@ -67,7 +67,7 @@ class LlamaCppEngine:
         try:
             self._server = xllamacpp.Server(self._parameters(xllamacpp))
         except RuntimeError as error:
-            self.close()
+            self._leave()
             raise EngineFailed(
                 f"llama.cpp could not load {self._path}: {error}", "termrag models use smollm2-135m"
             ) from error

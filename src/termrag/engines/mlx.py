@@ -60,7 +60,6 @@ class MLXEngine:
         try:
             self._model, self._tokenizer, config = load(str(self._path), return_config=True)
         except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-            self.close()
             raise EngineFailed(
                 f"mlx-lm could not load {self._path}: {error}", f"termrag models pull {self.model}"
             ) from error
@@ -112,8 +111,13 @@ class MLXEngine:
             return_memory()
 
     def _ids(self, messages: Sequence[Message]) -> list[int]:
+        from jinja2 import TemplateError
+
         plain = [{"role": message.role, "content": message.content} for message in messages]
-        return list(self._tokenizer.apply_chat_template(plain, add_generation_prompt=True, **TEMPLATE_VALUES))
+        try:
+            return list(self._tokenizer.apply_chat_template(plain, add_generation_prompt=True, **TEMPLATE_VALUES))
+        except TemplateError as error:
+            raise EngineFailed(f"the chat template of {self.model} refuses these messages: {error}") from error
 
     @contextlib.contextmanager
     def _wired(self) -> Generator[None, None, None]:

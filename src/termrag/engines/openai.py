@@ -19,6 +19,7 @@ from termrag.records import Message, Sampling
 
 _PARTS = re.compile(r"[A-Za-z]+|[^A-Za-z ]| {2,}")
 _HEARTBEAT_S = 0.25  # while the endpoint is silent, the caller gets a chance to close the stream this often
+_MOST_COUNTS = 64  # remembered: packing a prompt counts the same messages again and again
 _MOST_STOPS = 4  # what the API takes; our own filter sees to the others
 _TEMPLATE_TOKENS = 48  # a default system text that some templates add
 _MESSAGE_TOKENS = 8  # the marks around one message
@@ -35,7 +36,7 @@ class OpenAIEngine:
         self._endpoint = Endpoint(settings.url, api_key=api_key, timeout_s=settings.timeout_s, model=settings.model)
         self._latest = LatestStream()
         self._counter = ""  # how tokens are counted here: a key of _COUNTERS; empty: not known yet
-        self._last_count: tuple[tuple[Message, ...], int] = ((), 0)
+        self._counted: dict[tuple[Message, ...], int] = {}
         self._scale = 1.0
 
     def load(self) -> None:
@@ -85,7 +86,7 @@ class OpenAIEngine:
         if self._counter == "estimate" and prompt_tokens > total:
             # The estimate was too low for this model's tokenizer. Never again.
             self._scale *= 1.1 * prompt_tokens / total
-            self._last_count = ((), 0)
+            self._counted.clear()
         return Done(answer.reason, answer.watch.usage(prompt_tokens, cached))
 
     def count_tokens(self, messages: Sequence[Message]) -> int:
@@ -96,15 +97,19 @@ class OpenAIEngine:
         shows that it was too low, all later ones are raised. An endpoint that does not answer now is estimated too.
         """
         self.load()
-        if self._last_count[0] != tuple(messages):
-            self._last_count = (tuple(messages), self._ask_count(messages))
-        return self._last_count[1]
+        key = tuple(messages)
+        if key not in self._counted:
+            if len(self._counted) >= _MOST_COUNTS:
+                self._counted.clear()
+            self._counted[key] = self._ask_count(messages)
+        return self._counted[key]
 
     def close(self) -> None:
         """Stop what runs and leave the endpoint; idempotent."""
         self._latest.close()
         self._endpoint.close()
-        self._counter, self._last_count = "", ((), 0)
+        self._counter = ""
+        self._counted.clear()
 
     def _ask_count(self, messages: Sequence[Message]) -> int:
         try:
