@@ -191,3 +191,41 @@ def test_a_truncated_folder_is_refused_in_words(tiny_mlx: Path, tmp_path: Path):
         (tmp_path / file.name).write_bytes(file.read_bytes()[: 5000 if file.suffix == ".safetensors" else None])
     with pytest.raises(EngineFailed, match="could not load"):
         MLXEngine(tmp_path, model="cut", context_tokens=512).load()
+
+
+@pytest.mark.parametrize("pieces", [1, 200])
+def test_the_memory_that_metal_keeps_resident_is_given_free_again(
+    tiny: MLXEngine, monkeypatch: pytest.MonkeyPatch, pieces: int
+):
+    """The one branch that only Metal takes, on any machine: what MLX is asked to do there."""
+    import mlx.core as mx
+
+    asked: list[int] = []
+
+    def set_wired_limit(limit: int) -> int:
+        asked.append(limit)
+        return 0
+
+    monkeypatch.setattr(mx, "device_info", lambda *_: {"max_recommended_working_set_size": 8 << 30})
+    monkeypatch.setattr(mx, "set_wired_limit", set_wired_limit)
+    stream = tiny.stream(QUESTION, Sampling(max_tokens=5))
+    for _ in range(pieces):
+        if next(stream, None) is None:
+            break
+    stream.close()
+    assert asked == [8 << 30, 0]
+
+
+@pytest.mark.metal
+def test_on_apple_silicon_the_gpu_is_used(tiny_mlx: Path):
+    import mlx.core as mx
+
+    if not mx.metal.is_available():
+        pytest.skip("needs Apple silicon")
+    engine = MLXEngine(tiny_mlx, model="tiny", context_tokens=512)
+    try:
+        assert run(engine, QUESTION, max_tokens=10).usage.generated_tokens == 10
+        assert engine._step_tokens == 512
+        assert mx.default_device() == mx.gpu
+    finally:
+        engine.close()
