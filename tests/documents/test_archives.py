@@ -6,9 +6,12 @@ import gzip
 import io
 import tarfile
 import zipfile
+from pathlib import Path
 
 import pytest
 
+from termrag import readers
+from termrag.converter import Converter, Limits
 from termrag.errors import UnreadableFile
 
 from .conftest import ReadBytes
@@ -99,3 +102,36 @@ def test_an_archive_without_text_says_why(read_bytes: ReadBytes) -> None:
         read_bytes("a.zip", packed({"p.png": b"\x89PNG\r\n\x1a\n" + bytes(50)}))
     with pytest.raises(UnreadableFile, match="without a readable file"):
         read_bytes("b.zip", packed({}))
+
+
+def test_a_workbook_that_fills_memory_is_one_sentence(tmp_path: Path) -> None:
+    sheet = '<worksheet xmlns="{0}"><sheetData><row><c t="s"><v>0</v></c></row></sheetData></worksheet>'
+    book = '<workbook xmlns="{0}" xmlns:r="{1}"><sheets><sheet name="A" sheetId="1" r:id="rId1"/></sheets></workbook>'
+    relations = (
+        '<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">'
+        '<Relationship Id="rId1" Type="{1}/worksheet" Target="worksheets/sheet1.xml"/>'
+        '<Relationship Id="rId2" Type="{1}/sharedStrings" Target="sharedStrings.xml"/></Relationships>'
+    )
+    types = (
+        '<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"><Override PartName='
+        '"/xl/workbook.xml" ContentType="application/vnd.openxmlformats-officedocument.spreadsheetml.sheet.main+xml"/>'
+        '<Override PartName="/xl/sharedStrings.xml" '
+        'ContentType="application/vnd.openxmlformats-officedocument.spreadsheetml.sharedStrings+xml"/></Types>'
+    )
+    names = (
+        "http://schemas.openxmlformats.org/spreadsheetml/2006/main",
+        "http://schemas.openxmlformats.org/officeDocument/2006/relationships",
+    )
+    members: dict[str, bytes | str] = {
+        "[Content_Types].xml": types,
+        "xl/workbook.xml": book.format(*names),
+        "xl/_rels/workbook.xml.rels": relations.format(*names),
+        "xl/worksheets/sheet1.xml": sheet.format(*names),
+        "xl/sharedStrings.xml": f'<sst xmlns="{names[0]}"><si><t>{"a" * 100_000_000}</t></si></sst>',
+    }
+    path = tmp_path / "bomb.xlsx"
+    path.write_bytes(packed(members))
+    with Converter(Limits(memory_mb=300)) as converter, pytest.raises(UnreadableFile) as caught:
+        readers.read(path, converter, max_bytes=10_000_000)
+    assert caught.value.message == "bomb.xlsx takes more than 300 MB of memory to read"
+    assert "documents.convert_memory_mb 600" in caught.value.hint

@@ -306,6 +306,7 @@ def test_definitions_of_other_languages_are_found(syntax: str, source: str, name
     ("syntax", "heads"),
     [
         ("rst", ("Boats\n=====\n", "Hire\n----\n")),
+        ("rst", ("=====\nBoats\n=====\n", "Hire\n----\n")),
         ("org", ("* Boats\n", "** Hire\n")),
         ("tex", ("\\section{Boats}\n", "\\subsection{Hire}\n")),
         ("asciidoc", ("= Boats\n", "== Hire\n")),

@@ -214,9 +214,11 @@ def _text_blocks(text: str, syntax: str) -> Iterator[Block]:
             after_heading, fresh, previous = True, True, ""
             continue
         if syntax == "rst" and fresh:
-            previous, previous_start = line, start
             if _is_rst_title(text, end):
-                fresh = False
+                previous, previous_start, fresh = line, start, False
+                continue
+            if _RST_RULE.match(line):  # a line over a title; it goes with the section above
+                yield Block(start, headings.path, PARAGRAPH, 0.0, "whole")
                 continue
         if fresh:
             yield Block(start, headings.path, AFTER_HEADING if after_heading else PARAGRAPH)

@@ -131,7 +131,7 @@ _SYNTAX_BY_SUFFIX = {
     "css": "css scss sass less",
     "yaml": "yaml yml",
     "toml": "toml",
-    "ini": "ini cfg conf properties env",
+    "ini": "ini cfg conf properties",
     "diff": "diff patch",
     "proto": "proto thrift graphql",
     "terraform": "tf hcl nix",

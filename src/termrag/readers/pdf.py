@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _UNSPACED_LINE = re.compile("(^.{15,}[\u3040-\u30ff\u3400-\u9fff、，])\n(?=[\u3040-\u30ff\u3400-\u9fff])", re.MULTILINE)
 _ERROR_PASSWORD = 4  # FPDF_ERR_PASSWORD
 # PDFium writes U+FFFE or U+0002 for a hyphen at a line's end, mostly in place of the line end itself.
-_LINE_HYPHEN = re.compile(r"(\S*)(?:[\x02\ufffe\u00ad][ \t]*\n?|(?<=[^\W\d_])-[ \t]*\n)[ \t]*(\S*)[ \t]*\n?")
+_LINE_HYPHEN = re.compile(r"(\S{0,40})(?:[\x02\ufffe\u00ad][ \t]*\n?|(?<=[^\W\d_])-[ \t]*\n)[ \t]*(\S*)[ \t]*\n?")
 # Forms that only print: ligatures, Arabic presentation forms, CJK radicals and compatibility ideographs, letters of
 # mathematics, full-width letters. Superscripts and full-width punctuation mean something and stay.
 _PRESENTATION = re.compile(
