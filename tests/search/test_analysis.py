@@ -110,6 +110,12 @@ def test_function_words_are_dropped_unless_nothing_else_remains(question: str, e
     assert not {"is", "the", "die", "la", "es", "est"} & set(found) or expected == "what is it"
 
 
+def test_a_pasted_log_is_asked_by_its_beginning() -> None:
+    found = query_terms(" ".join(f"word{n}" for n in range(10_000))).split()
+    assert "word0" in found
+    assert len(found) < 1_000
+
+
 def test_a_word_counts_as_often_as_it_is_asked() -> None:
     assert query_terms("time sharing and sharing of files").split().count("share") == 2
 

@@ -46,6 +46,7 @@ ANALYZER_VERSION = "1"
 LONGEST_TERM = 40  # stores drop longer terms; text and question are cut alike
 
 _CACHED_WORDS = 200_000  # per language
+_MOST_ASKED = 256  # content words of a question that count: a pasted log is cut here
 _MOST_PARTS = 6  # more changes between letters and digits than this: a hash, not a name
 
 # Scripts without spaces between words, and Hangul, whose words carry their endings.
@@ -136,7 +137,7 @@ def keywords(question: str, languages: Sequence[str] = ()) -> tuple[Keyword, ...
     first, content = _content_words(question, languages)
     weights: dict[tuple[str, Forms], float] = {}
     for token, forms in content:
-        stands_out = any(c.isdigit() for c in token) or (token is not first and token[0].isupper())
+        stands_out = any(c.isdigit() for c in token) or (token != first and token[0].isupper())
         weights[token, forms] = math.log2(1 + len(token)) * (1.5 if stands_out else 1.0)
     total = sum(weights.values())
     return tuple(Keyword(word, forms, weight / total) for (word, forms), weight in weights.items())
@@ -161,7 +162,7 @@ def _content_words(question: str, languages: Sequence[str]) -> tuple[str, list[t
         return not is_name and all(is_function_word(piece, candidates) for piece in pieces)
 
     kept = [token for token in tokens if not shapes_only(token)] or tokens
-    with_forms = [(token, _forms(token, candidates)) for token in kept]
+    with_forms = [(token, _forms(token, candidates)) for token in kept[:_MOST_ASKED]]
     return (tokens or [""])[0], [(token, forms) for token, forms in with_forms if forms]
 
 
