@@ -17,10 +17,26 @@ def clean(text: str, size: int = 3, question: str = QUESTION) -> str:
     return shown + cleaner.finish()
 
 
-NOISE = ["[1]", "<|im_end|>", "Assistant:", "\x1b[31m", "(Source 2)", "【1】", "<", "[", "\n\n", "It is so. ", "User:", "`"]
+NOISE = [
+    "[1]",
+    "<|im_end|>",
+    "Assistant:",
+    "\x1b[31m",
+    "(Source 2)",
+    "【1】",
+    "<",
+    "[",
+    "\n\n",
+    "It is so. ",
+    "User:",
+    "`",
+]
 
 
-@given(st.lists(st.sampled_from([*NOISE, "word ", "12 ", ". ", "答案：", "What is the battery life?"]), max_size=25), st.integers(1, 9))
+@given(
+    st.lists(st.sampled_from([*NOISE, "word ", "12 ", ". ", "答案：", "What is the battery life?"]), max_size=25),
+    st.integers(1, 9),
+)
 def test_the_result_does_not_depend_on_how_the_text_was_cut(parts: list[str], size: int) -> None:
     text = "".join(parts)
     assert clean(text, size) == clean(text, len(text) + 1)

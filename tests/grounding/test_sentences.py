@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from termrag.grounding import SentenceStream, split
 
 WRITTEN = st.text(
-    alphabet=st.sampled_from(list("aBc12 .!?\n\n-*#`|\"')]»。！？中文عر؟…:;~[1]")) | st.characters(codec="utf-8"), max_size=120
+    alphabet=st.sampled_from(list("aBc12 .!?\n\n-*#`|\"')]»。！？中文عر؟…:;~[1]")) | st.characters(codec="utf-8"),
+    max_size=120,
 )
 
 
@@ -50,7 +51,8 @@ def test_sentences_join_to_the_text_however_it_was_cut(text: str, cuts: list[int
          ["Intro:\n\n", "- one item\n", "- two\n", "1. First.\n", "2. Second\n"]),
         ("## Heading\nText here.", ["## Heading\n", "Text here."]),
         ("| a | b |\n| --- | --- |\n| 1. | 2 |\n", ["| a | b |\n", "| --- | --- |\n", "| 1. | 2 |\n"]),
-        ("Run it:\n```python\nx = 1. \n\nprint(x)\n```\nDone.", ["Run it:\n", "```python\nx = 1. \n\nprint(x)\n```\n", "Done."]),
+        ("Run it:\n```python\nx = 1. \n\nprint(x)\n```\nDone.",
+         ["Run it:\n", "```python\nx = 1. \n\nprint(x)\n```\n", "Done."]),
     ],
 )  # fmt: skip
 def test_a_sentence_ends_where_a_reader_ends_it(text: str, expected: list[str]) -> None:

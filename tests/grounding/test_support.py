@@ -60,7 +60,12 @@ FRENCH = [
         "Lyon le 14 juillet 1998. Le chargeur ne fonctionne pas en dessous de zéro degré.",
     )
 ]
-CHINESE = [passage(1, "X200水泵是防水的。电池可以使用12小时，重量为3.5公斤。公司于1998年7月14日在上海成立。充电器在零度以下不能工作。")]
+CHINESE = [
+    passage(
+        1,
+        "X200水泵是防水的。电池可以使用12小时，重量为3.5公斤。公司于1998年7月14日在上海成立。充电器在零度以下不能工作。",
+    )
+]
 ARABIC = [passage(1, "المضخة مقاومة للماء. تعمل البطارية لمدة ١٢ ساعة. تأسست الشركة في القاهرة عام 1998.")]
 
 SUPPORTED = [

@@ -23,7 +23,9 @@ _ENDS_TURN = re.compile(
     r"</s>|<eos>|\[INST\]|<｜[^｜]*end[^｜]*｜>",
     re.IGNORECASE,
 )
-_HEADER = re.compile(r"<\|start_header_id\|>\s*\w*\s*<\|end_header_id\|>|(?:<\|im_start\|>|<start_of_turn>)\w*\n?", re.IGNORECASE)
+_HEADER = re.compile(
+    r"<\|start_header_id\|>\s*\w*\s*<\|end_header_id\|>|(?:<\|im_start\|>|<start_of_turn>)\w*\n?", re.IGNORECASE
+)
 _ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[PX^_][^\x1b]*\x1b\\|[ -/]*[0-Z\\^-~])")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufeff]")
 
@@ -44,10 +46,13 @@ _UNFINISHED = re.compile(
     r"\n[ \t]*(?:\n\s*(?:\**(?:u|us|use|user|h|hu|hum|huma|human)?\**\s*|#{1,3}\s*\w{0,11}))?\Z",
     re.IGNORECASE,
 )
-_HEADER_START = re.compile(r"(?:<\|start_header_id\|>\s*\w*(?:<[|a-z_]*)?|(?:<\|im_start\|>|<start_of_turn>)\w*)\Z", re.IGNORECASE)
+_HEADER_START = re.compile(
+    r"(?:<\|start_header_id\|>\s*\w*(?:<[|a-z_]*)?|(?:<\|im_start\|>|<start_of_turn>)\w*)\Z", re.IGNORECASE
+)
 
 _ROLE = re.compile(
-    r"\s*(?:\**(?:assistant|answer|response|reply|ai|bot|model|termrag|antwort|réponse|respuesta|risposta|答案|回答|答|الإجابة|"
+    r"\s*(?:\**(?:assistant|answer|response|reply|ai|bot|model|termrag|antwort|réponse|respuesta|risposta|"
+    r"答案|回答|答|الإجابة|"
     r"الجواب)\**\s*[:：]\**|assistant\s*\n|#+\s*(?:answer|response|antwort|réponse)\s*:?\s*\n)\s*",
     re.IGNORECASE,
 )
@@ -59,7 +64,8 @@ _ECHO_LINE = re.compile(
 )
 _ROLES = (
     "assistant", "answer", "response", "reply", "ai", "bot", "model", "termrag", "antwort", "réponse", "respuesta",
-    "risposta", "答案", "回答", "question", "query", "user", "frage", "passage", "context", "source", "document", "excerpt",
+    "risposta", "答案", "回答", "question", "query", "user", "frage", "passage", "context",
+    "source", "document", "excerpt",
 )  # fmt: skip
 _NEXT_TURN = re.compile(r"\n\s*\n\s*(?:\**(?:user|human)\**\s*:|###\s*(?:instruction|question|user)\b)", re.IGNORECASE)
 _LONGEST_OPENING = 200
@@ -248,7 +254,10 @@ def _may_be_role(text: str) -> bool:
     start = re.sub(r"^[\s*#]+", "", text).casefold()
     if any(role.startswith(start) for role in _ROLES):
         return True
-    head = re.match(r"(?:question|query|user|frage)\s*:|(?:passage|context|source|document|excerpt)s?\s*\[?\d*\]?\s*:?\s*\S*\Z", start)
+    head = re.match(
+        r"(?:question|query|user|frage)\s*:|(?:passage|context|source|document|excerpt)s?\s*\[?\d*\]?\s*:?\s*\S*\Z",
+        start,
+    )
     numbered = re.match(r"\[\d{1,2}\]\s*(?:\(|\S*\Z|\S+\.\w{2,5}\b)", text)
     return bool(head or numbered)
 

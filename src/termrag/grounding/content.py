@@ -22,7 +22,8 @@ def _set(words: str) -> frozenset[str]:
 DISCOURSE = _set(
     "also however therefore thus additionally furthermore moreover overall summary passage passages document documents "
     "text texts context excerpt excerpts source sources information mention mentioned mentions state stated states "
-    "provide provided provides according based following answer question refer refers note describe described describes "
+    "provide provided provides according based following answer question refer refers note describe "
+    "described describes "
     "explain explained explains indicate indicates specifically example instance including yes no certainly sure "
     "textstelle textstellen dokument dokumente dokumenten laut gemäß passage extrait fichier selon documento "
     "documentos texto según documentazione"
@@ -37,7 +38,8 @@ _HAN_SHAPES = re.compile(
 _POSSESSIVE = re.compile(r"['’]s?\Z")
 
 _NEGATIONS = _set(
-    "not no never without cannot neither nor none nobody nothing hardly isn't aren't wasn't weren't doesn't don't didn't "
+    "not no never without cannot neither nor none nobody nothing hardly isn't aren't wasn't weren't doesn't "
+    "don't didn't "
     "can't couldn't won't wouldn't shouldn't hasn't haven't hadn't mustn't lacks lack nicht kein keine keinen keinem "
     "keiner keines nie niemals ohne weder pas jamais sans aucun aucune ni nunca sin jamás tampoco ningún ninguna non "
     "senza mai nessun nessuna لا لم لن ليس ليست غير دون بدون"
@@ -162,7 +164,9 @@ def _negations(text: str) -> Iterator[tuple[int, int]]:
             continue
         following = tokens[i + 1].group().casefold() if i + 1 < len(tokens) else ""
         opens_reply = i == 0 and word in ("no", "non") and text[match.end() : match.end() + 1] in (",", ".", "!", "")
-        is_prefix = text[match.end() : match.end() + 1] == "-" or text[match.end() : match.end() + 3] == " - "  # non-binary
+        is_prefix = (
+            text[match.end() : match.end() + 1] == "-" or text[match.end() : match.end() + 3] == " - "
+        )  # non-binary
         if is_prefix:
             continue
         if (word in _NEGATIONS or word.endswith("n't")) and following not in _NOT_DENYING and not opens_reply:

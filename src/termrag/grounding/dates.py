@@ -31,7 +31,8 @@ def _months(lines: str) -> dict[str, int]:
 
 _MONTHS = _months(
     "january jan januar jänner janvier janv enero ene gennaio يناير;february feb februar febr février févr febrero "
-    "febbraio فبراير;march mar märz mär mars marzo مارس;april apr avril avr abril aprile أبريل;may mai mayo maggio مايو;"
+    "febbraio فبراير;march mar märz mär mars marzo مارس;april apr avril avr abril aprile أبريل;may mai mayo "
+    "maggio مايو;"
     "june jun juni juin junio giugno يونيو;july jul juli juillet julio luglio يوليو;august aug août agosto ago أغسطس;"
     "september sept sep septembre septiembre settembre سبتمبر;october oct oktober okt octobre octubre ottobre أكتوبر;"
     "november nov novembre noviembre نوفمبر;december dec dezember dez décembre diciembre dicembre ديسمبر"
@@ -51,7 +52,8 @@ _NUMERIC = re.compile(r"(?<![\d./-])([0-3]?\d)([./-])([0-3]?\d)\2((?:[12]\d)?\d\
 _BARE_MONTH = re.compile(
     r"\b(?:in|since|until|by|late|early|last|next|im|seit|bis|ende|anfang|mitte|en|fin|depuis|a|desde)\s+"
     r"(?P<month>January|February|March|April|June|July|August|September|October|November|December|Januar|Februar|März|"
-    r"Mai|Juni|Juli|Oktober|Dezember|janvier|février|mars|avril|juin|juillet|août|septembre|octobre|novembre|décembre)\b"
+    r"Mai|Juni|Juli|Oktober|Dezember|janvier|février|mars|avril|juin|juillet|août|septembre|octobre|novembre|"
+    r"décembre)\b"
 )
 
 
@@ -86,9 +88,7 @@ def _numeric(match: re.Match[str]) -> Date:
 
 
 def _possible(readings: list[Parts]) -> frozenset[Parts]:
-    return frozenset(
-        (y, m, d) for y, m, d in readings if (m is None or 1 <= m <= 12) and (d is None or 1 <= d <= 31)
-    )
+    return frozenset((y, m, d) for y, m, d in readings if (m is None or 1 <= m <= 12) and (d is None or 1 <= d <= 31))
 
 
 def _covers(theirs: Parts, mine: Parts) -> bool:

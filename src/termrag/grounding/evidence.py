@@ -68,9 +68,7 @@ def evidence(passage: Passage, language: str) -> Evidence:
     units = _units(passage.text, language)
     context = frozenset(read(f"{passage.title}\n{passage.heading}", language).stems)
     windows = [
-        _merge(passage.text, units[i : i + n])
-        for n in range(1, _MOST_SENTENCES + 1)
-        for i in range(len(units) - n + 1)
+        _merge(passage.text, units[i : i + n]) for n in range(1, _MOST_SENTENCES + 1) for i in range(len(units) - n + 1)
     ]
     whole = _merge(passage.text, units) if units else read(passage.text, language)
     return Evidence(passage, whole, units, tuple(windows), context)

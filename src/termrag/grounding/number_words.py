@@ -38,7 +38,7 @@ SCALES: dict[str, float] = {
     "ألف": 1e3, "مليون": 1e6, "مليار": 1e9,
 }  # fmt: skip
 
-_ENGLISH_TENS = frozenset("twenty thirty forty fourty fifty sixty seventy eighty ninety".split())
+_ENGLISH_TENS = frozenset(_numbered(20, "twenty thirty forty/fourty fifty sixty seventy eighty ninety", 10))
 _BIG = {"hundred": 1e2, "thousand": 1e3, "million": 1e6, "billion": 1e9, "trillion": 1e12}
 _WORD = re.compile(r"[^\W\d_]+")
 _CJK_RUN = re.compile(r"[零〇一二两三四五六七八九十百千万亿]{2,}")

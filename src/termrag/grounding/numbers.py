@@ -59,11 +59,17 @@ _unit("time", 3600, "h hr hrs hour hours stunde stunden heure heures hora horas 
 _unit("time", 86400, "day days tag tage tagen jour jours día días giorno giorni 天 يوم أيام")
 _unit("time", 604800, "week weeks woche wochen semaine semaines semana semanas settimana settimane 周 أسبوع أسابيع")
 _unit("time", 2629746, "month months monat monate monaten mois mes meses mese mesi 个月 شهر أشهر شهور")
-_unit("time", 31556952, "year years yr yrs jahr jahre jahren an ans année années año años anno anni سنة سنوات عام أعوام")
+_unit(
+    "time", 31556952, "year years yr yrs jahr jahre jahren an ans année années año años anno anni سنة سنوات عام أعوام"
+)
 _unit("length", 1e-3, "mm millimetre millimetres millimeter millimeters 毫米")
 _unit("length", 1e-2, "cm centimetre centimetres centimeter centimeters zentimeter centimètres 厘米")
 _unit("length", 1, "m metre metres meter meters metern mètre mètres metro metros 米 متر أمتار")
-_unit("length", 1e3, "km kilometre kilometres kilometer kilometers kilometern kilomètres kilómetros 公里 كيلومتر كيلومترات")
+_unit(
+    "length",
+    1e3,
+    "km kilometre kilometres kilometer kilometers kilometern kilomètres kilómetros 公里 كيلومتر كيلومترات",
+)
 _unit("length", 0.0254, "inch inches zoll pouces")
 _unit("length", 0.3048, "ft foot feet fuß pied pieds")
 _unit("length", 1609.344, "mile miles meile meilen")
@@ -101,10 +107,13 @@ _unit("CNY", 1, "cny rmb yuan 元 人民币")
 _unit("CHF", 1, "chf franken francs")
 
 _CURRENCY = "$€£¥"
-_CJK_UNITS = sorted((u for u in _UNITS if unicodedata.category(u[0]) == "Lo" and ord(u[0]) > 0x2E00), key=len, reverse=True)
+_CJK_UNITS = sorted(
+    (u for u in _UNITS if unicodedata.category(u[0]) == "Lo" and ord(u[0]) > 0x2E00), key=len, reverse=True
+)
 _HEDGES = re.compile(
     r"(?:about|around|approximately|approx\.?|roughly|nearly|almost|over|more than|some|circa|ca\.?|etwa|rund|ungefähr|"
-    r"fast|über|mehr als|environ|près de|plus de|presque|unos|casi|cerca de|más de|circa|quasi|约|大约|超过|حوالي|نحو)\s*\Z",
+    r"fast|über|mehr als|environ|près de|plus de|presque|unos|casi|cerca de|más de|circa|quasi|约|大约|超过|"
+    r"حوالي|نحو)\s*\Z",
     re.I,
 )
 _SPACE = " \u00a0\u202f\u2009'’"
@@ -115,7 +124,9 @@ _NUMBER = re.compile(
     rf"(?P<currency>[{_CURRENCY}])?\s?(?P<sign>(?<![\w\d)])[-−])?"
     rf"(?P<digits>\d{{1,3}}(?:[{_SPACE}]\d{{3}})+(?:[.,]\d+)?(?!\d)|\d+(?:[.,]\d+)*)"
 )
-_SCALE = re.compile(rf"[\s\u00a0-]?({'|'.join(sorted(map(re.escape, SCALES), key=len, reverse=True))})(?![^\W\d_])", re.I)
+_SCALE = re.compile(
+    rf"[\s\u00a0-]?({'|'.join(sorted(map(re.escape, SCALES), key=len, reverse=True))})(?![^\W\d_])", re.I
+)
 _CJK_SCALE = re.compile(r"\s?(千万|百万|万亿|亿|億|万|萬|千|百)")
 _CJK_SCALES = {"千万": 1e7, "百万": 1e6, "万亿": 1e12, "亿": 1e8, "億": 1e8, "万": 1e4, "萬": 1e4, "千": 1e3, "百": 1e2}
 _UNIT = re.compile(r"(?:[\s\u00a0\u202f-]|\s-\s)?(°\s?[cf]\b|us\$|[%％٪$€£¥]|[^\W\d_]+)", re.I)
@@ -160,7 +171,9 @@ def codes(text: str) -> dict[str, tuple[int, int]]:
     """Names made with digits (IP68, v3.11.7, AB-1234), in lower case without hyphens, with their places."""
     text = ascii_digits(text)
     found = {m.group().lower(): m.span() for m in _CODE.finditer(text)}
-    for match in re.finditer(r"(?<![\w-])(?=[\w-]*\d)(?=[\w-]*[^\W\d_])[A-Za-z0-9]+(?:[-_/][A-Za-z0-9]+)*(?![\w])", text):
+    for match in re.finditer(
+        r"(?<![\w-])(?=[\w-]*\d)(?=[\w-]*[^\W\d_])[A-Za-z0-9]+(?:[-_/][A-Za-z0-9]+)*(?![\w])", text
+    ):
         word = match.group()
         if re.fullmatch(r"\d+(?:st|nd|rd|th|s|h\d+)|\d+-.*", word, re.I) or _is_quantity(word):
             continue
@@ -171,7 +184,9 @@ def codes(text: str) -> dict[str, tuple[int, int]]:
 
 def _is_quantity(word: str) -> bool:
     parts = re.fullmatch(r"(\d+)-?([^\W\d_]+)", word)
-    return bool(parts) and (parts is not None and (parts.group(2).lower() in _UNITS or parts.group(2).lower() in SCALES))
+    return bool(parts) and (
+        parts is not None and (parts.group(2).lower() in _UNITS or parts.group(2).lower() in SCALES)
+    )
 
 
 def _overlaps(span: tuple[int, int], taken: list[tuple[int, int]]) -> bool:
@@ -233,7 +248,11 @@ def _unit_after(text: str, end: int) -> tuple[int, str, float]:
     word = match.group(1).lower().replace(" ", "")
     if word == "s" and match.start(1) == end and text[end - 1] == "0":  # the 1990s
         return end, "", 1.0
-    if word in ("m", "t", "s", "h", "l", "g", "v", "w", "an") and match.group(1) != word and word not in ("v", "w", "l"):
+    if (
+        word in ("m", "t", "s", "h", "l", "g", "v", "w", "an")
+        and match.group(1) != word
+        and word not in ("v", "w", "l")
+    ):
         return end, "", 1.0
     if word not in _UNITS:
         cjk = next((u for u in _CJK_UNITS if word.startswith(u)), "")
@@ -289,4 +308,3 @@ def _equal(mine: float, theirs: float, digits: int, is_rough: bool) -> bool:
 
 def _magnitude(value: float) -> int:
     return len(str(int(abs(value)))) - 1 if abs(value) >= 1 else 0
-

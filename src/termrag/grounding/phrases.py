@@ -11,12 +11,16 @@ _NOUN = (
 _NUMBERED = r"(?:\s*[\[(]?\s*\d{1,2}\s*[\])]?(?:\s*(?:,|and|&)\s*[\[(]?\d{1,2}[\])]?)*)?"
 _META = re.compile(
     rf"\s*(?:"
-    rf"(?:according to|based on|as (?:stated|mentioned|described|noted|shown) in|as per|per|from|in)\s+(?:the\s+|your\s+)?"
+    rf"(?:according to|based on|as (?:stated|mentioned|described|noted|shown) in|as per|per|from|"
+    rf"in)\s+(?:the\s+|your\s+)?"
     rf"{_NOUN}{_NUMBERED}(?:\s+(?:provided|given|above))?\s*[,:]\s*"
-    rf"|(?:the\s+|your\s+){_NOUN}{_NUMBERED}\s+(?:also\s+)?(?:states?|says?|mentions?|notes?|explains?|indicates?|shows?|"
+    rf"|(?:the\s+|your\s+){_NOUN}{_NUMBERED}\s+(?:also\s+)?(?:states?|says?|mentions?|notes?|explains?|"
+    rf"indicates?|shows?|"
     rf"describes?|reports?)(?:\s+that|:)\s+"
-    rf"|(?:passage|source|document){_NUMBERED}\s+(?:states?|says?|mentions?|notes?|explains?|indicates?)(?:\s+that|:)\s+"
-    rf"|(?:laut|gemäß|nach)\s+(?:dem|der|den)\s+(?:\w+\s+)?(?:text\w*|dokument\w*|passagen?|auszug|unterlagen|quellen?)\s*,?\s*"
+    rf"|(?:passage|source|document){_NUMBERED}\s+(?:states?|says?|mentions?|notes?|explains?|"
+    rf"indicates?)(?:\s+that|:)\s+"
+    rf"|(?:laut|gemäß|nach)\s+(?:dem|der|den)\s+(?:\w+\s+)?(?:text\w*|dokument\w*|passagen?|auszug|unterlagen|"
+    rf"quellen?)\s*,?\s*"
     rf"|(?:selon|d['’]après)\s+(?:le|la|les|ce)\s+(?:\w+\s+)?(?:passages?|documents?|textes?|extraits?|sources?)\s*,\s*"
     rf"|según\s+(?:el|la|los|las)\s+(?:\w+\s+)?(?:pasajes?|documentos?|textos?|fuentes?)\s*,\s*"
     rf"|secondo\s+(?:il|la|i|le)\s+(?:\w+\s+)?(?:passagg\w|document\w|test\w|font\w)\s*,\s*"
@@ -31,49 +35,69 @@ _META = re.compile(
 _MARKUP = re.compile(r"^\s*(?:>\s*)*(?:[-*•+–]\s+(?:\[[ xX]\]\s+)?|\d{1,3}[.)]\s+|[a-zA-Z][.)]\s+|#{1,6}\s+)?")
 _SMALL_TALK = re.compile(
     r"(?:hello|hi|hey|greetings|good (?:morning|day|evening)|thanks?(?: you)?|you'?re welcome|great question|"
-    r"understood|i (?:hope|trust) (?:this|that|it)|hope (?:this|that|it)|let me know|feel free|please (?:let me|feel free)|"
-    r"if you (?:have|need|want|would like) (?:any|more|further|to know)|is there anything|i(?:'m| am) (?:happy|glad|here)|"
-    r"i(?:'d| would) be (?:happy|glad)|i can help|i(?:'ll| will)|as an ai|here (?:is|are)|here's|hallo|guten (?:tag|morgen|abend)|"
-    r"vielen dank|danke|gerne|hier (?:ist|sind)|ich hoffe|bonjour|merci|voici|j'espère|hola|gracias|espero que|ciao|grazie|spero che|"
+    r"understood|i (?:hope|trust) (?:this|that|it)|hope (?:this|that|it)|let me know|feel free|"
+    r"please (?:let me|feel free)|"
+    r"if you (?:have|need|want|would like) (?:any|more|further|to know)|is there anything|i(?:'m|"
+    r" am) (?:happy|glad|here)|"
+    r"i(?:'d| would) be (?:happy|glad)|i can help|i(?:'ll| will)|as an ai|here (?:is|are)|here's|hallo|"
+    r"guten (?:tag|morgen|abend)|"
+    r"vielen dank|danke|gerne|hier (?:ist|sind)|ich hoffe|bonjour|merci|voici|j'espère|hola|gracias|"
+    r"espero que|ciao|grazie|spero che|"
     r"你好|您好|好的|谢谢|希望|以下是|مرحبا|شكرا|آمل)(?![^\W_](?<![^\x00-\x7f]))",
     re.IGNORECASE,
 )
 _INTRODUCTION = re.compile(r"[:：]\s*[*_]*\s*\Z")
 
 _WHOSE = (
-    r"(?:the|your|these|those|any of the|none of the|this)?\s*(?:(?:given|provided|above|supplied|available|retrieved|numbered)\s+)?"
+    r"(?:the|your|these|those|any of the|none of the|this)?\s*(?:(?:given|provided|above|supplied|available|"
+    r"retrieved|numbered)\s+)?"
     r"(?:passages?|documents?|texts?|contexts?|excerpts?|sources?|information|materials?|files?|snippets?)"
     r"(?:\s+(?:provided|given|above|supplied))?"
 )
-_SAYS = r"(?:say|state|mention|contain|provide|include|specify|give|answer|discuss|address|indicate|tell|explain|describe|have|offer|cover|list|name)s?"
+_SAYS = (
+    r"(?:say|state|mention|contain|provide|include|specify|give|answer|discuss|address|indicate|tell|explain|describe|"
+    r"have|offer|cover|list|name)s?"
+)
 _REFUSALS = re.compile(
     rf"\b{_WHOSE}\s+(?:do(?:es)?\s*n[o'’]t|do(?:es)?\s+not|did\s+not|didn['’]t|cannot|can['’]t)\s+"
     rf"(?:(?:explicitly|directly|specifically|clearly|seem to|appear to|actually)\s+)*{_SAYS}\b"
     rf"|\bnone of the (?:given |provided |supplied )?(?:passages|documents|texts|sources|excerpts)\s+{_SAYS}\b"
-    rf"|\bi\s+(?:do\s*n[o'’]t|do not|cannot|can['’]t|could\s*n[o'’]t|could not|was unable|am unable|am not able|was not able|'m unable|am not sure)\s*"
-    rf"(?:to\s+)?(?:know|find|answer|determine|provide|say|tell|locate|see|give|confirm|have (?:enough |any |that |the |this )?(?:\w+ )?information|$)"
+    rf"|\bi\s+(?:do\s*n[o'’]t|do not|cannot|can['’]t|could\s*n[o'’]t|could not|was unable|am unable|"
+    rf"am not able|was not able|'m unable|am not sure)\s*"
+    rf"(?:to\s+)?(?:know|find|answer|determine|provide|say|tell|locate|see|give|confirm|have (?:enough |any |"
+    rf"that |the |this )?(?:\w+ )?information|$)"
     rf"|\bi['’]m (?:sorry|unable|not (?:sure|able))\b|\bunable to (?:find|answer|determine|provide)\b"
-    rf"|\bthere (?:is|was) (?:no|not enough|not any|insufficient) (?:\w+ ){{0,2}}(?:information|mention|answer|detail|details|evidence|reference|data)\b"
-    rf"|\b(?:no|not enough|insufficient) (?:\w+ )?information (?:is |was )?(?:given|provided|available|found|to answer)\b"
-    rf"|\b(?:is|are|was|were)(?:\s+not|n['’]t)\s+(?:\w+\s+)?(?:mentioned|stated|specified|provided|given|found|answered|"
+    rf"|\bthere (?:is|was) (?:no|not enough|not any|insufficient) (?:\w+ ){{0,2}}(?:information|mention|answer|"
+    rf"detail|details|evidence|reference|data)\b"
+    rf"|\b(?:no|not enough|insufficient) (?:\w+ )?information (?:is |was )?(?:given|provided|available|found|"
+    rf"to answer)\b"
+    rf"|\b(?:is|are|was|were)(?:\s+not|n['’]t)\s+(?:\w+\s+)?(?:mentioned|stated|specified|provided|given|found|"
+    rf"answered|"
     rf"included|available|contained|discussed|addressed|present|known|clear)\s+(?:in|by|from|within)\s+{_WHOSE}"
     rf"|\bnot (?:mentioned|stated|specified|provided|found|given|answered|available) in {_WHOSE}"
     rf"|\A\s*(?:(?:it|this|that) (?:is|was)(?: not|n['’]t) (?:mentioned|stated|specified|provided|known|given|clear)|"
-    rf"not (?:mentioned|stated|specified|provided|found|given|known)|unknown|n/a|no answer|not in (?:your|the) documents)[.!]?\s*\Z"
-    r"|\b(?:die|den|der|in den)\s+(?:\w+\s+)?(?:textstellen|dokumente\w*|texte\w*|passagen|quellen|auszüge\w*|unterlagen)\b.{0,60}\b"
-    r"(?:nicht|keine?n?)\b.{0,60}\b(?:erwähn\w*|enthalten|angegeben|genannt|hervor|beantwort\w*|angaben?|information\w*|antwort)\b"
-    r"|\b(?:ich weiß (?:es )?nicht|das weiß ich nicht|keine (?:angaben?|informationen?|antwort)\b.{0,40}\b(?:gefunden|enthalten|vorhanden|dokument\w*|text\w*))"
+    rf"not (?:mentioned|stated|specified|provided|found|given|known)|unknown|n/a|no answer|not in (?:your|"
+    rf"the) documents)[.!]?\s*\Z"
+    r"|\b(?:die|den|der|in den)\s+(?:\w+\s+)?(?:textstellen|dokumente\w*|texte\w*|passagen|quellen|auszüge\w*|"
+    r"unterlagen)\b.{0,60}\b"
+    r"(?:nicht|keine?n?)\b.{0,60}\b(?:erwähn\w*|enthalten|angegeben|genannt|hervor|beantwort\w*|angaben?|"
+    r"information\w*|antwort)\b"
+    r"|\b(?:ich weiß (?:es )?nicht|das weiß ich nicht|keine (?:angaben?|informationen?|"
+    r"antwort)\b.{0,40}\b(?:gefunden|enthalten|vorhanden|dokument\w*|text\w*))"
     r"|\b(?:text|dokument|passage)\s+(?:enthält|nennt|erwähnt|sagt)\b.{0,40}\b(?:nicht|keine?n?)\b"
-    r"|\bles?\s+(?:passages?|documents?|textes?|extraits?|sources?)\b.{0,30}\bne\s+\w+\s+(?:pas|aucune?)\b|\bje ne (?:sais|peux) pas\b"
+    r"|\bles?\s+(?:passages?|documents?|textes?|extraits?|sources?)\b.{0,30}\bne\s+\w+\s+(?:pas|aucune?)\b|"
+    r"\bje ne (?:sais|peux) pas\b"
     r"|\b(?:n['’]est|ne sont) pas (?:mentionnée?s?|indiquée?s?|précisée?s?)\b|\baucune information\b"
     r"|\bno (?:lo )?sé\b|\b(?:los|el) (?:pasajes?|documentos?|textos?) no\b|\bno se (?:menciona|indica|especifica)\b"
     r"|\bnon (?:lo )?so\b|\b(?:i|il) (?:passagg\w|document\w|test\w) non\b"
-    r"|(?:没有|未|沒有|并未|並未)(?:\w{0,4})(?:提到|提及|说明|說明|提供|包含|指出)|(?:不知道|无法回答|無法回答|无法确定|找不到)"
+    r"|(?:没有|未|沒有|并未|並未)(?:\w{0,4})(?:提到|提及|说明|說明|提供|包含|指出)|(?:不知道|无法回答|"
+    r"無法回答|无法确定|找不到)"
     r"|(?:لا|لم)\s+(?:ت|ي)(?:ذكر|حتوي|شر|تضمن)|لا أعرف|لا توجد معلومات|لا أستطيع",
     re.IGNORECASE,
 )
 _HOWEVER = re.compile(
-    r"[,;]?\s*\b(?:but|however|although|though|nevertheless|aber|jedoch|allerdings|mais|cependant|pero|sin embargo|ma|tuttavia)\b[,:]?\s+|但(?:是)?[，,]?",
+    r"[,;]?\s*\b(?:but|however|although|though|nevertheless|aber|jedoch|allerdings|mais|cependant|pero|"
+    r"sin embargo|ma|tuttavia)\b[,:]?\s+|但(?:是)?[，,]?",
     re.IGNORECASE,
 )
 # As many content words after "but" make a claim of their own.

@@ -27,9 +27,7 @@ _STARTERS = _set(
     "however its his her their our your my to der die das ein eine es er sie wir ihr dies dieser diese im am wenn nach "
     "le la les un une il elle ils elles nous vous ce cette ces dans en el los las una este esta lo gli uno"
 )
-_ORDINAL_BEFORE = _set(
-    "am vom im zum zur der den dem des die das bis ab seit und oder dieser jeder unter beim auf in"
-)
+_ORDINAL_BEFORE = _set("am vom im zum zur der den dem des die das bis ab seit und oder dieser jeder unter beim auf in")
 _ORDINAL_AFTER = _set(
     "januar februar märz april mai juni juli august september oktober november dezember jänner jan feb mär apr jun jul "
     "aug sep sept okt nov dez jahrhundert jahrhunderts jahrhunderte platz auflage klasse etage stock kapitel"

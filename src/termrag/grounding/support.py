@@ -122,7 +122,9 @@ def _judge(claim: Reading, facts: Sequence[Fact], passages: Sequence[Evidence], 
         score = min(judgement.score * _OPPOSED, judgement.needed - 0.01)
         return replace(judgement, score=score, matches=(), reason=conflict)
     if (stranger := _stranger(claim, passages)) and not facts:
-        judgement = replace(judgement, score=judgement.score * _STRANGER, reason=f"the passages do not speak of “{stranger}”")
+        judgement = replace(
+            judgement, score=judgement.score * _STRANGER, reason=f"the passages do not speak of “{stranger}”"
+        )
     return judgement if judgement.reason else replace(judgement, reason=_too_little(claim, passages))
 
 
