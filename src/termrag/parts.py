@@ -258,7 +258,7 @@ class Parts:
 
         with self._ingesting(embed) as (ledger, tools):
             yield from ingest.ingest(
-                paths,
+                paths or ledger.roots(),
                 ledger=ledger,
                 tools=tools,
                 exclude=self.config.documents.exclude,

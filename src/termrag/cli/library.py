@@ -29,10 +29,14 @@ Examples:
 
 Runs again at the cost of one look per unchanged file. Exit code 1 only if every file failed."""
 )
-@click.argument("paths", nargs=-1, required=True)
+@click.argument("paths", nargs=-1)
 @click.option("--name", metavar="NAME", help="Name of the text on standard input (with `-`).")
 @click.option("--force", is_flag=True, help="Read again even what has not changed.")
-@click.option("--rebuild", is_flag=True, help="Empty the index first: after a change of embedding model.")
+@click.option(
+    "--rebuild",
+    is_flag=True,
+    help="Make the index anew, for another embedding model. Without PATHS: all that was added.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object at the end.")
 @click.option("--jsonl", is_flag=True, help="One JSON object per event, as it happens.")
 @click.option("-q", "--quiet", is_flag=True, help="Only failures.")
@@ -41,6 +45,8 @@ def add(ctx: click.Context, /, paths: tuple[str, ...], **options: Any) -> None:
     """Index files and folders, or text from standard input."""
     if "-" in paths and (len(paths) > 1 or not options["name"]):
         raise click.UsageError("`-` stands alone and needs a name: termrag add - --name log.txt", ctx)
+    if not paths and not options["rebuild"]:
+        raise click.UsageError("Which files? Example: termrag add ~/notes", ctx)
     rag = open_rag(ctx)
 
     async def work() -> int:
