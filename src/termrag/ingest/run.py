@@ -41,6 +41,8 @@ class Run:
         self._files_total = self._files_done = 0
         self._bytes_total = self._bytes_done = 0
         self._waiting: list[Prepared] = []
+        self._waiting_chunks = 0
+        self._missing: dict[str, str] = {}  # texts to embed, by hash
         self._same: list[Same] = []
         self._bad: list[Bad] = []
         self._vectors: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
@@ -103,13 +105,23 @@ class Run:
             case Bad():
                 self._bad.append(outcome)
             case Prepared():
-                self._waiting.append(outcome)
+                self._wait(outcome)
                 if self._is_full():
                     yield from self._embed_and_settle()
 
+    def _wait(self, prepared: Prepared) -> None:
+        self._waiting.append(prepared)
+        self._waiting_chunks += len(prepared.pieces)
+        for piece in prepared.pieces:
+            if not self._has(piece.hash, prepared):
+                self._missing[piece.hash] = piece.text
+
     def _is_full(self) -> bool:
-        missing, chunks = len(self._missing()), sum(len(each.pieces) for each in self._waiting)
-        return missing >= self._batch() or chunks >= _MOST_CHUNKS or len(self._waiting) >= _MOST_WAITING
+        return (
+            len(self._missing) >= self._batch()
+            or self._waiting_chunks >= _MOST_CHUNKS
+            or len(self._waiting) >= _MOST_WAITING
+        )
 
     def _batch(self) -> int:
         """As many texts as the embedder does in a few seconds."""
@@ -117,18 +129,12 @@ class Run:
             return _LEAST_BATCH
         return int(min(max(_COMMIT_S * self.embedded / max(self._embed_s, 1e-6), _LEAST_BATCH), _MOST_BATCH))
 
-    def _missing(self) -> dict[str, str]:
-        """Texts to embed, by hash."""
-        return {
-            piece.hash: piece.text for each in self._waiting for piece in each.pieces if not self._has(piece.hash, each)
-        }
-
     def _has(self, text_hash: str, document: Prepared) -> bool:
         return text_hash in document.known or text_hash in self._vectors
 
     def _embed_and_settle(self) -> Iterator[IngestEvent]:
         # Texts of like length go together: the embedder pads each to the longest of its batch.
-        texts = sorted(self._missing().items(), key=lambda item: len(item[1]))
+        texts = sorted(self._missing.items(), key=lambda item: len(item[1]))
         for start in range(0, len(texts), _SLICE):
             part = texts[start : start + _SLICE]
             self._embed(part)
@@ -153,7 +159,7 @@ class Run:
         ready = self._waiting
         known = {text_hash: vector for each in ready for text_hash, vector in each.known.items()}
         commit_documents(ready, {**self._vectors, **known}, self._ledger, self._tools)
-        self._waiting = []
+        self._waiting, self._waiting_chunks, self._missing = [], 0, {}
         fresh = self._fresh(ready)
         while len(self._vectors) > _REMEMBERED:
             self._vectors.popitem(last=False)

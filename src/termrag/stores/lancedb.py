@@ -23,7 +23,7 @@ from termrag.records import Filters, IndexedChunk, Row, StoreStats
 from termrag.stores import Found, Identity
 from termrag.stores.failures import guarded
 from termrag.stores.filters import VISIBLE, condition, one_of
-from termrag.stores.rows import FOUND_COLUMNS, chunk_of, schema_for, table_of, tombstone_positions
+from termrag.stores.rows import FOUND_COLUMNS, chunks_of, schema_for, table_of, tombstone_positions
 
 if TYPE_CHECKING:
     import numpy as np
@@ -206,7 +206,9 @@ class LanceStore:
             query = query.nprobes(self._nprobes).refine_factor(self._refine)
             return _limited(query, filters, limit, "_distance")
 
-        return [Found(chunk_of(row), 1.0 - row["_distance"]) for row in self._read(search).to_pylist()]
+        found = self._read(search)
+        distances = found["_distance"].to_pylist()
+        return [Found(chunk, 1.0 - far) for chunk, far in zip(chunks_of(found), distances, strict=True)]
 
     def search_terms(self, terms: str, limit: int, filters: Filters) -> list[Found]:
         if not terms.strip():
@@ -218,7 +220,8 @@ class LanceStore:
         def search(table: Any) -> pa.Table:
             return _limited(table.search(words), filters, limit, "_score")
 
-        return [Found(chunk_of(row), row["_score"]) for row in self._read(search).to_pylist()]
+        found = self._read(search)
+        return list(map(Found, chunks_of(found), found["_score"].to_pylist()))
 
     def chunks(self, document_id: str, positions: Sequence[int] | None = None) -> list[IndexedChunk]:
         where = f"{one_of('document_id', [document_id])} AND {VISIBLE}"
@@ -227,7 +230,7 @@ class LanceStore:
                 return []
             where += f" AND position IN ({', '.join(str(int(position)) for position in positions)})"
         found = self._read(lambda table: table.search().where(where).select(FOUND_COLUMNS).limit(_ALL).to_arrow())
-        return sorted((chunk_of(row) for row in found.to_pylist()), key=lambda chunk: chunk.position)
+        return sorted(chunks_of(found), key=lambda chunk: chunk.position)
 
     def vectors(self, document_id: str) -> dict[str, NDArray[np.float32]]:
         where = f"{one_of('document_id', [document_id])} AND {VISIBLE}"
@@ -238,11 +241,12 @@ class LanceStore:
         return dict(zip(found["text_hash"].to_pylist(), matrix, strict=True))
 
     def scan(self) -> Iterator[IndexedChunk]:
+        import pyarrow as pa
+
         table = guarded(lambda: self._connection.open_table(_TABLE))
         table.checkout(table.version)
         for batch in table.search().where(VISIBLE).select(FOUND_COLUMNS).to_batches(1000):
-            for row in batch.to_pylist():
-                yield chunk_of(row)
+            yield from chunks_of(pa.Table.from_batches([batch]))
 
     def stats(self) -> StoreStats:
         rows = self._read(lambda table: table.count_rows(VISIBLE))

@@ -12,7 +12,7 @@ from termrag.stores.filters import path_text
 if TYPE_CHECKING:
     import pyarrow as pa
 
-# What a search brings back: all but the words and the vector.
+# What a search brings back, in the order of IndexedChunk's fields: all but the words and the vector.
 FOUND_COLUMNS = [
     "document_id", "position", "path", "path_bytes", "title", "heading", "page", "page_label", "start_line", "end_line",
     "lines_match", "text", "text_hash", "content_hash", "media_type", "language", "modified_ns",
@@ -106,12 +106,14 @@ def with_places(table: pa.Table, places: Mapping[str, tuple[str, int]]) -> pa.Ta
     return table
 
 
-def chunk_of(row: Mapping[str, Any]) -> IndexedChunk:
-    """The chunk that a row of FOUND_COLUMNS holds."""
-    values = {name: row[name] for name in FOUND_COLUMNS if name != "path_bytes"}
-    if row["path_bytes"] is not None:
-        values["path"] = os.fsdecode(row["path_bytes"])
-    return IndexedChunk(**values)
+def chunks_of(table: pa.Table) -> list[IndexedChunk]:
+    """The chunks of a table that has at least FOUND_COLUMNS, in its order."""
+    columns = {name: table[name].to_pylist() for name in FOUND_COLUMNS}
+    odd_bytes = columns.pop("path_bytes")
+    if any(odd_bytes):
+        paths = zip(columns["path"], odd_bytes, strict=True)
+        columns["path"] = [path if odd is None else os.fsdecode(odd) for path, odd in paths]
+    return [IndexedChunk(*values) for values in zip(*columns.values(), strict=True)]
 
 
 def _record(row: Row) -> dict[str, Any]:
