@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from termrag.analysis import detect_language
+from termrag.analysis.languages import fold, question_languages
 from termrag.grounding.agreement import (
     Fact,
     Match,
@@ -51,6 +51,8 @@ _STRANGER = 0.75  # what is left of the score where the passages do not know wha
 _JOINT = 0.01  # what each seam between copied pieces costs
 _UNSURE = (0.3, 0.7)  # scores between these are worth asking the embedder about
 _CAPITALISED_NOUNS = ("de", "lb")
+_OF_SCRIPTS = ("en", "ar", "ru", "hi")  # what a text without function words is read as, by its script
+_SAMPLE_CHARS = 400
 _WORDS_SHOWN = 3
 _COMMON_ENDING = re.compile(r"(?:s|ing|ly|ed|ion|ment|ness|ung|heit|keit)\Z")
 
@@ -75,7 +77,7 @@ def check(sentence: str, passages: Sequence[Passage], *, embed: Embed | None = N
     if reason := _neutral_reason(sentence):
         return Sentence(sentence, Support.NEUTRAL, reason=reason)
     claim = beyond_admission(sentence) or claim_of(sentence)
-    language = detect_language(" ".join(p.text[:400] for p in passages)) or detect_language(claim)
+    language = _language(" ".join(p.text[:_SAMPLE_CHARS] for p in passages) or claim)
     reading = read(claim, language)
     facts = facts_of(reading, nouns_are_capitalised=language in _CAPITALISED_NOUNS)
     if not facts and (not reading.words or is_small_talk(sentence)):
@@ -88,6 +90,11 @@ def check(sentence: str, passages: Sequence[Passage], *, embed: Embed | None = N
         return Sentence(sentence, Support.UNSUPPORTED, score=score, reason=judgement.reason)
     citations = tuple(_citation(m, score) for m in judgement.matches)
     return Sentence(sentence, Support.SUPPORTED, citations, score)
+
+
+def _language(text: str) -> str:
+    """The language whose function words the text has: quick, and enough to choose a stemmer."""
+    return question_languages([fold(word.casefold()) for word in text.split()], _OF_SCRIPTS)[0]
 
 
 def unchecked(sentence: str) -> Sentence:
