@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 import signal
 import socket
 import subprocess
@@ -71,10 +72,9 @@ def test_the_network_cannot_be_reached_even_past_python(run: Run) -> None:
         outcome = run("connect", port=port)
 
         assert outcome["python"] == "PermissionError"
-        if _namespaces_are_allowed():
-            assert outcome["libc"] == "refused"
-            with pytest.raises(TimeoutError):
-                server.accept()
+        assert outcome["libc"] == "refused"
+        with pytest.raises(TimeoutError):
+            server.accept()
 
 
 def test_files_cannot_be_written_removed_nor_programs_started(run: Run, tmp_path: Path) -> None:
@@ -205,11 +205,24 @@ def test_an_interrupt_while_a_file_is_read_leaves_a_usable_converter(
         assert converter.pid is None
 
 
-def _namespaces_are_allowed() -> bool:
-    if sys.platform != "linux":
-        return sys.platform == "darwin"
-    script = "import ctypes; l = ctypes.CDLL(None); exit(bool(l.unshare(0x50000000) and l.unshare(0x40000000)))"
-    return subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+@pytest.mark.skipif(platform.system() != "Linux", reason="the filter is the Linux kernel's")
+def test_the_kernel_refuses_sockets_and_programs_without_any_namespace() -> None:
+    script = (
+        "import ctypes, errno, os, socket\n"
+        "from termrag.converter.syscalls import refuse_calls\n"
+        "assert refuse_calls(ctypes.CDLL(None, use_errno=True))\n"
+        "for act in (socket.socket, lambda: os.execv('/bin/true', ['true']), lambda: os.unlink('/nowhere')):\n"
+        "    try:\n"
+        "        act()\n"
+        "    except OSError as error:\n"
+        "        assert error.errno == errno.EPERM, error\n"
+        "    else:\n"
+        "        raise AssertionError(act)\n"
+        "print(open(os.__file__).read(3), len(os.listdir('/')) > 0)\n"
+    )
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stderr
+    assert found.stdout.strip().endswith("True")
 
 
 def _children(pid: int) -> list[int]:

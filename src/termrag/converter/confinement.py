@@ -13,6 +13,8 @@ import struct
 import sys
 from typing import Any
 
+from termrag.converter.syscalls import refuse_calls
+
 _CLONE_NEWUSER = 0x10000000
 _CLONE_NEWNET = 0x40000000
 _PR_SET_PDEATHSIG = 1
@@ -57,6 +59,8 @@ def confine(*, memory_bytes: int, cpu_s: int) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (_OPEN_FILES, _OPEN_FILES))
+    if sys.platform == "linux":
+        refuse_calls(libc)
     sys.addaudithook(_refuse)
 
 
