@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from termrag.chunking import chunk
@@ -42,6 +42,7 @@ _LINES = st.sampled_from(
         "## Deeper *one*",
         "Setext",
         "=====",
+        "==========",
         "- an item of a list",
         "1. a numbered one",
         "```python",
@@ -77,6 +78,7 @@ _COUNTERS = st.sampled_from([count, len, lambda text: len(text.split()), lambda 
 
 @settings(max_examples=300, deadline=None)
 @given(_CONTENTS, _COUNTERS, st.integers(8, 80))
+@example(Content(text="# Heading\n---", syntax="rst"), count, 8)
 def test_whatever_the_text_nothing_is_lost_and_nothing_too_long(
     content: Content, counter: Callable[[str], int], max_tokens: int
 ) -> None:

@@ -214,7 +214,7 @@ def _text_blocks(text: str, syntax: str) -> Iterator[Block]:
             after_heading, fresh, previous = True, True, ""
             continue
         if syntax == "rst" and fresh:
-            if _is_rst_title(text, end):
+            if _is_rst_title(text, start, end):
                 previous, previous_start, fresh = line, start, False
                 continue
             if _RST_RULE.match(line):  # a line over a title; it goes with the section above
@@ -226,9 +226,11 @@ def _text_blocks(text: str, syntax: str) -> Iterator[Block]:
         previous, previous_start = line, start
 
 
-def _is_rst_title(text: str, end: int) -> bool:
-    following = text[end + 1 : text.find("\n", end + 1) if text.find("\n", end + 1) >= 0 else len(text)]
-    return bool(_RST_RULE.match(following))
+def _is_rst_title(text: str, start: int, end: int) -> bool:
+    """Whether the line below is a rule at least as long as this one."""
+    stop = text.find("\n", end + 1)
+    below = text[end + 1 : stop if stop >= 0 else len(text)]
+    return bool(_RST_RULE.match(below)) and len(below.rstrip()) >= len(text[start:end].rstrip())
 
 
 # --- records of a table -------------------------------------------------------------------------------------------
