@@ -202,10 +202,12 @@ def _kin(claim: Reading, stems: frozenset[str]) -> dict[str, frozenset[str]]:
 
 
 def _is_kin(mine: str, theirs: str) -> bool:
-    shorter, longer = sorted((mine, theirs), key=len)
-    shared = next((i for i, (a, b) in enumerate(zip(shorter, longer, strict=False)) if a != b), len(shorter))
-    begins_alike = shared >= _KIN_CHARS and shared >= len(longer) * 0.6
-    return begins_alike or (len(shorter) >= 6 and len(longer) >= 9 and shorter in longer)
+    """Two stems that begin alike for most of their length, or of which one is part of the other, a compound."""
+    shorter, longer = (mine, theirs) if len(mine) <= len(theirs) else (theirs, mine)
+    if mine[:_KIN_CHARS] == theirs[:_KIN_CHARS]:
+        shared = next((i for i, (a, b) in enumerate(zip(shorter, longer, strict=False)) if a != b), len(shorter))
+        return shared >= _KIN_CHARS and shared >= len(longer) * 0.6
+    return len(shorter) >= 6 and len(longer) >= 9 and shorter in longer
 
 
 def _places(window: Reading) -> dict[str, list[int]]:

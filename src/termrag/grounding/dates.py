@@ -61,7 +61,8 @@ def dates(text: str) -> list[Date]:
     """The dates of a text, none inside another. A lone year is a number, not a date."""
     text = ascii_digits(text)
     found = [_numeric(m) for m in _NUMERIC.finditer(text)]
-    for form in [*_FORMS, _BARE_MONTH]:
+    forms = [*_FORMS, _BARE_MONTH] if re.search(r"[0-9]", text) else [_BARE_MONTH]
+    for form in forms:
         for match in form.finditer(text):
             if not any(match.start() < d.end and d.start < match.end() for d in found):
                 found.append(_named(match))

@@ -63,6 +63,8 @@ def read(text: str, language: str, start: int = 0) -> Reading:
     )
 
 
+# The same few passages are asked about each sentence of an answer.
+@lru_cache(maxsize=32)
 def evidence(passage: Passage, language: str) -> Evidence:
     """Read a passage for checking."""
     units = _units(passage.text, language)
@@ -74,8 +76,6 @@ def evidence(passage: Passage, language: str) -> Evidence:
     return Evidence(passage, whole, units, tuple(windows), context)
 
 
-# The same few passages are asked about each sentence of an answer.
-@lru_cache(maxsize=64)
 def _units(text: str, language: str) -> tuple[Reading, ...]:
     units: list[Reading] = []
     position = 0

@@ -117,6 +117,7 @@ _HEDGES = re.compile(
     re.I,
 )
 _SPACE = " \u00a0\u202f\u2009'’"
+_DIGIT = re.compile(r"[0-9]")
 _TORN = re.compile(r"(?<=\d)\s?([.,])\s(?=\d)")
 _CODE = re.compile(r"(?<![\w.])(?:\d+(?:\.\d+){2,}|v\d+(?:\.\d+)+)(?![\w])", re.I)
 _TIME = re.compile(r"(?<![\d:.,])([01]?\d|2[0-4])[:h]([0-5]\d)(?::[0-5]\d)?(?!\d)(?:\s*([ap])\.?\s?m\b)?", re.I)
@@ -153,6 +154,8 @@ def torn_numbers(text: str) -> list[Number]:
 
 def _stated(text: str) -> list[Number]:
     text = ascii_digits(text).replace("٫", ".").replace("٬", ",")
+    if not _DIGIT.search(text):
+        return _spoken(text)
     taken = [m.span() for m in _CODE.finditer(text)]
     found: list[Number] = []
     for match in _TIME.finditer(text):
@@ -170,6 +173,8 @@ def _stated(text: str) -> list[Number]:
 def codes(text: str) -> dict[str, tuple[int, int]]:
     """Names made with digits (IP68, v3.11.7, AB-1234), in lower case without hyphens, with their places."""
     text = ascii_digits(text)
+    if not _DIGIT.search(text):
+        return {}
     found = {m.group().lower(): m.span() for m in _CODE.finditer(text)}
     for match in re.finditer(
         r"(?<![\w-])(?=[\w-]*\d)(?=[\w-]*[^\W\d_])[A-Za-z0-9]+(?:[-_/][A-Za-z0-9]+)*(?![\w])", text
