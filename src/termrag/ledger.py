@@ -24,8 +24,6 @@ from termrag.globs import glob_matcher
 from termrag.records import Document, DocumentState
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from termrag.stores import Store
 
 _MIGRATIONS = (
@@ -134,9 +132,7 @@ class Ledger:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     @contextmanager
