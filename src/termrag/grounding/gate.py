@@ -81,7 +81,7 @@ def log_odds(signals: Signals) -> float:
     """Log odds that the hits hold an answer: a logistic fit over eight collections of 12 to 5,183 documents, rounded;
     see bench/grounding.py. Where the embedder does not read the language, words alone decide."""
     words = 2.0 * math.log1p(signals.held)
-    alone = 6.0 * signals.share + 1.3 * words + 1.8 * signals.agreed - 5.7
+    alone = 6.0 * signals.share + 1.3 * words + 1.8 * signals.agreed - 5.4
     meaning = 10.0 * signals.cosine + 3.0 * max(0.0, 0.25 - signals.background)
     together = meaning + 3.0 * signals.share + words + 1.0 * signals.agreed - 8.75
     weight = signals.trust**2
