@@ -86,10 +86,10 @@ async def measure(engine_name: str, rounds: int) -> dict[str, object]:
 
 def packed(parts: Parts) -> tuple[Engine, tuple[Message, ...]]:
     """The loaded engine, and the messages that the façade sends it for the question."""
-    engine = parts._engine
-    assert engine is not None
-    evidence = parts.evidence(QUESTION, Filters())
-    prompt = pack(QUESTION, evidence.passages, limit=engine.context_length, count=engine.count_tokens)
+    assert parts._chat is not None
+    engine, characters = parts._chat.engine, parts._chat.passage_characters
+    passages = parts.evidence(QUESTION, Filters()).passages
+    prompt = pack(QUESTION, passages, limit=engine.context_length, count=engine.count_tokens, characters=characters)
     return engine, prompt.messages
 
 

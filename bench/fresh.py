@@ -1,4 +1,4 @@
-"""Generated files must be what the code would generate now: completions, the settings page, the tree in ARCHITECTURE.md.
+"""Generated files are what the code would generate now: completions, the settings page, the tree in ARCHITECTURE.md.
 
 python bench/fresh.py            check; exit code 1 names what is stale
 python bench/fresh.py --write    write them anew
@@ -30,8 +30,8 @@ def settings_page() -> str:
     lines = [
         "# Settings",
         "",
-        "Generated from `src/termrag/config.py`. `termrag config path` names the file, `termrag config set SECTION.KEY VALUE`",
-        "writes one setting, `TERMRAG_SECTION_KEY` in the environment overrides it.",
+        "Generated from `src/termrag/config.py`. `termrag config path` names the file, `termrag config set",
+        "SECTION.KEY VALUE` writes one setting, `TERMRAG_SECTION_KEY` in the environment overrides it.",
     ]
     section = ""
     for name, key, default, doc in setting_docs():

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 
 from termrag import grounding
@@ -40,7 +41,15 @@ class Request:
     strictness: float = 1.0
 
 
-OpenEngine = Callable[[], Generator[AskEvent, None, Engine]]
+@dataclass(frozen=True, slots=True)
+class Chat:
+    """A loaded engine, and how much text of passages its model reads with profit (0: all that fits)."""
+
+    engine: Engine
+    passage_characters: int = 0
+
+
+OpenChat = Callable[[], Generator[AskEvent, None, Chat]]
 
 
 class Stages:
@@ -56,7 +65,7 @@ class Stages:
         self._last = now
 
 
-def ask(request: Request, open_engine: OpenEngine, embed: Embed | None) -> Iterator[AskEvent]:
+def ask(request: Request, open_chat: OpenChat, embed: Embed | None) -> Iterator[AskEvent]:
     """Yield the events of one question, ending with Answered. Closing the generator stops the model's compute.
 
     Raises ModelMissing or EngineFailed where no answer can be had.
@@ -74,11 +83,11 @@ def ask(request: Request, open_engine: OpenEngine, embed: Embed | None) -> Itera
         yield Refused(reason, evidence.passages)
         yield Answered(_refused(request.question, reason, evidence.passages, stages))
         return
-    engine = yield from open_engine()
+    chat = yield from open_chat()
     stages.lap("model")
-    prompt = _pack(request, evidence, engine)
+    prompt = _pack(request, evidence, chat)
     stages.lap("pack")
-    yield from _generate(request, prompt, engine, embed, stages)
+    yield from _generate(request, prompt, chat.engine, embed, stages)
 
 
 def _refusal(request: Request, evidence: Evidence) -> str:
@@ -99,14 +108,15 @@ def _refused(question: str, reason: str, passages: Sequence[Passage], stages: St
     )
 
 
-def _pack(request: Request, evidence: Evidence, engine: Engine) -> Prompt:
+def _pack(request: Request, evidence: Evidence, chat: Chat) -> Prompt:
     return pack(
         request.question,
         evidence.passages,
         history=request.history,
-        limit=engine.context_length - request.sampling.max_tokens,
-        count=engine.count_tokens,
+        limit=chat.engine.context_length - request.sampling.max_tokens,
+        count=chat.engine.count_tokens,
         system=SYSTEM if request.find else GENERAL,
+        characters=chat.passage_characters,
     )
 
 
@@ -115,20 +125,17 @@ def _generate(
 ) -> Iterator[AskEvent]:
     writer = _Writer(request.question, prompt.passages, embed, checked=request.find is not None)
     reason, usage = "stop", Usage()
-    tokens = engine.stream(prompt.messages, request.sampling)
-    for event in tokens:
-        match event:
-            case Prefill(done, total):
-                yield Reading(done, total)
-            case Piece(text):
-                yield from writer.feed(text)
-                if writer.looping:
-                    reason = "loop"
-                    break
-            case Done(reason=why, usage=used):
-                reason, usage = why, used
-    if isinstance(tokens, Generator):
-        tokens.close()
+    with closing(engine.stream(prompt.messages, request.sampling)) as tokens:
+        for event in tokens:
+            match event:
+                case Prefill(done, total):
+                    yield Reading(done, total)
+                case Piece(text):
+                    yield from writer.feed(text)
+                    if writer.is_over:
+                        break
+                case Done(reason=why, usage=used):
+                    reason, usage = why, used
     stages.lap("generate")
     yield from writer.finish()
     stages.lap("check")
@@ -182,8 +189,9 @@ class _Writer:
         self._cleaner = grounding.Cleaner(self.question)
 
     @property
-    def looping(self) -> bool:
-        return self._cleaner.looping
+    def is_over(self) -> bool:
+        """Nothing that may still come belongs to the answer: the model repeats itself or speaks for the user."""
+        return self._cleaner.looping or self._cleaner.ended
 
     def feed(self, piece: str) -> Iterator[AskEvent]:
         text = self._cleaner.feed(piece)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from termrag.config import Config
-from termrag.engines import Engine, EngineChoice, choose_engine, open_engine
+from termrag.engines import EngineChoice, choose_engine, open_engine
 from termrag.errors import ModelMissing, NotFound, TermragError
 from termrag.events import AskEvent, IngestEvent, Loading, PullEvent
 from termrag.logs import logger
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from termrag.answer import Evidence
+    from termrag.answer import Chat, Evidence
     from termrag.embedders import Embedder
     from termrag.ingest import Tools
     from termrag.ledger import Ledger
@@ -50,7 +50,7 @@ class Parts:
         self._store: Store | None = None
         self._embedder: Embedder | None = None
         self._shelf: Shelf | None = None
-        self._engine: Engine | None = None
+        self._chat: Chat | None = None
 
     @property
     def library_folder(self) -> Path:
@@ -108,9 +108,9 @@ class Parts:
 
     def close_models(self) -> None:
         """Free the models; on the models lane, where they were loaded."""
-        if self._engine is not None:
-            self._engine.close()
-            self._engine = None
+        if self._chat is not None:
+            self._chat.engine.close()
+            self._chat = None
         if self._embedder is not None:
             self._embedder.close()
             self._embedder = None
@@ -134,18 +134,20 @@ class Parts:
             return False
         return True
 
-    def open_chat(self) -> Generator[AskEvent, None, Engine]:
+    def open_chat(self) -> Generator[AskEvent, None, Chat]:
         """Yield what happens while the chat model is made ready, and return it loaded."""
-        if self._engine is not None:
-            return self._engine
+        from termrag.answer import Chat
+
+        if self._chat is not None:
+            return self._chat
         choice = self.engine_choice()
-        name, path = self.config.models.chat, None
+        name, path, characters = self.config.models.chat, None, 0
         if choice.name in ("mlx", "llamacpp"):
             from termrag.models import ChosenModel, ready_chat
 
             for event in ready_chat(self.shelf(), self.config.models, choice.name):
                 if isinstance(event, ChosenModel):
-                    name, path = event.name, event.path
+                    name, path, characters = event.name, event.path, event.passage_characters
                 else:
                     yield event
         yield Loading(name)
@@ -160,8 +162,8 @@ class Parts:
         begun = time.perf_counter()
         engine.load()
         logger.info("load engine=%s model=%s seconds=%.2f", choice.name, name, time.perf_counter() - begun)
-        self._engine = engine
-        return engine
+        self._chat = Chat(engine, characters)
+        return self._chat
 
     def search(self, query: str, limit: int, filters: Filters, mode: Mode) -> list[Hit]:
         """Hits of the library, best first; the query's own filters are laid over the given ones."""
@@ -233,7 +235,7 @@ class Parts:
         if not self.has_library():
             raise NotFound(f"there is no document {reference}: nothing is indexed yet", "termrag add PATH")
         with self.open_ledger() as ledger:
-            for candidate in (str(Path(reference).expanduser().absolute()), TEXT_PREFIX + reference, reference):
+            for candidate in (str(Path(reference).expanduser().resolve()), TEXT_PREFIX + reference, reference):
                 try:
                     return ledger.document(candidate)
                 except NotFound:
@@ -397,7 +399,7 @@ def _as_text(reference: str, ledger: Ledger) -> str:
 def _pattern(text: str) -> str:
     """A path or glob as typed, counted from the working directory where such a path exists."""
     path = Path(text).expanduser()
-    return str(path.absolute()) if path.exists() else text
+    return str(path.resolve()) if path.exists() else text
 
 
 def _size_of(folder: Path) -> int:

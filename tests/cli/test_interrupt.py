@@ -18,7 +18,16 @@ def test_an_interrupted_answer_keeps_what_came_and_ends_at_once(home: Path, shel
     (home / "cache").mkdir(parents=True)
     (home / "cache" / "models").symlink_to(shelf.folder)
     process = subprocess.Popen(
-        [sys.executable, "-m", "termrag", "ask", "--general", "--max-tokens", "3000", "Count from one to one thousand."],
+        [
+            sys.executable,
+            "-m",
+            "termrag",
+            "ask",
+            "--general",
+            "--max-tokens",
+            "3000",
+            "Count from one to one thousand.",
+        ],
         env={**os.environ, "TERMRAG_HOME": str(home)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

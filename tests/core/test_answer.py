@@ -6,7 +6,6 @@ from collections.abc import Generator
 from typing import Any
 
 from termrag import answer
-from termrag.engines import Engine
 from termrag.engines.scripted import ScriptedEngine
 from termrag.events import Answered, Checked, Loading, Reading, Refused, Retrieved, Searching, Token
 from termrag.records import Passage, Sampling, Support, Verdict
@@ -40,11 +39,11 @@ class Opened:
         self.engine = ScriptedEngine(script, model="script", context_tokens=2048)
         self.count = 0
 
-    def __call__(self) -> Generator[Any, None, Engine]:
+    def __call__(self) -> Generator[Any, None, answer.Chat]:
         self.count += 1
         yield Loading("script")
         self.engine.load()
-        return self.engine
+        return answer.Chat(self.engine)
 
 
 def request(*, gated: bool = False, evidence: answer.Evidence | None = None, **kwargs: Any) -> answer.Request:

@@ -19,7 +19,9 @@ def test_every_public_name_resolves():
 
 
 def test_importing_termrag_imports_nothing_heavy():
-    code = "import sys, termrag; print(sorted(m for m in sys.modules if m.split('.')[0] not in sys.stdlib_module_names))"
+    code = (
+        "import sys, termrag; print(sorted(m for m in sys.modules if m.split('.')[0] not in sys.stdlib_module_names))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     foreign = {name.split(".")[0] for name in eval(done.stdout)}
     assert {"termrag"} <= foreign

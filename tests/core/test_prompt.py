@@ -64,7 +64,7 @@ def test_every_passage_went_in_or_is_named_as_cut(drawn, limit):
 
 def test_the_weakest_passage_gives_way_first():
     drawn = [passage(1, "word " * 60, 0.2), passage(2, "word " * 60, 0.9)]
-    prompt = pack("when", drawn, limit=150, count=count)
+    prompt = pack("when", drawn, limit=130, count=count)
     assert [each.document_id for each in prompt.passages] == ["d2"]
 
 
@@ -84,3 +84,15 @@ def test_the_instructions_are_the_same_for_every_question():
 def test_a_question_that_cannot_fit_says_so_with_the_numbers():
     with pytest.raises(EngineFailed, match="leaves 10"):
         pack("word " * 100, [], limit=10, count=count)
+
+
+def test_a_small_model_is_shown_the_nearest_sentences_of_the_same_passages():
+    ferry = "The ferry is white. It leaves Vessa at 19:00 in summer. Dogs travel free. " + "Nothing happens here. " * 40
+    prompt = pack("When does the ferry leave Vessa?", [passage(1, ferry, 0.9)], limit=900, count=count, characters=200)
+    asked = prompt.messages[-1].content
+    assert "19:00" in asked
+    assert asked.count("Nothing happens") < 10
+    assert prompt.passages[0].text == ferry
+    assert any("nearest sentences" in line.cut for line in prompt.budget.lines)
+    went_in = [line for line in prompt.budget.lines if not line.cut]
+    assert sum(line.tokens for line in went_in) == count(prompt.messages)

@@ -52,7 +52,7 @@ def filters_of(within: tuple[str, ...], types: tuple[str, ...], after: str | Non
 
 def _absolute_glob(pattern: str) -> str:
     """A folder means all below it; a relative pattern counts from the working directory."""
-    path = Path(os.path.normpath(Path.cwd() / Path(pattern).expanduser()))
+    path = Path(os.path.realpath(Path(pattern).expanduser()))
     return f"{path}/**" if path.is_dir() else str(path)
 
 

@@ -54,7 +54,8 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class CatalogueModel:
-    """A model that has a name. The last four fields are an embedder's; `max_tokens` counts special tokens too."""
+    """A model that has a name. `passage_characters` is how much text of passages a chat model reads with profit, 0 for
+    all that fits. The last four fields are an embedder's; `max_tokens` counts special tokens too."""
 
     name: str
     role: str
@@ -62,6 +63,7 @@ class CatalogueModel:
     description: str
     sources: tuple[Source, ...]
     context_length: int = 0
+    passage_characters: int = 0
     dimension: int = 0
     max_tokens: int = 0
     pooling: str = ""

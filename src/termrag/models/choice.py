@@ -15,10 +15,11 @@ from termrag.models.shelf import Shelf
 
 @dataclass(frozen=True, slots=True)
 class ChosenModel:
-    """The model that answers, and what its engine loads."""
+    """The model that answers, what its engine loads, and how much text of passages it reads with profit (0: all)."""
 
     name: str
     path: Path
+    passage_characters: int = 0
 
 
 def ready_chat(shelf: Shelf, settings: ModelSettings, engine: str) -> Iterator[Notice | PullEvent | ChosenModel]:
@@ -31,14 +32,14 @@ def ready_chat(shelf: Shelf, settings: ModelSettings, engine: str) -> Iterator[N
     """
     chosen, starter = settings.chat, settings.starter
     if path := _here(shelf, chosen, engine):
-        yield ChosenModel(chosen, path)
+        yield _chosen(shelf, chosen, path)
         return
     if chosen != starter and (path := _here(shelf, starter, engine)):
         yield Notice(
             f"{chosen} is not on this machine, {starter} answers instead and understands far less. "
             f"To fetch {chosen} ({_size(shelf, chosen, engine)}): termrag models pull {chosen}"
         )
-        yield ChosenModel(starter, path)
+        yield _chosen(shelf, starter, path)
         return
     yield from _fetched(shelf, chosen, starter, engine)
 
@@ -48,7 +49,7 @@ def _fetched(shelf: Shelf, chosen: str, starter: str, engine: str) -> Iterator[N
     yield Notice(f"{chosen} is not on this machine. Fetching it: {_size(shelf, chosen, engine)}, {model.licence}")
     try:
         yield from shelf.pull(chosen, engine)
-        yield ChosenModel(chosen, shelf.locate(chosen, engine))
+        yield _chosen(shelf, chosen, shelf.locate(chosen, engine))
         return
     except TermragError as error:
         if chosen == starter:
@@ -62,7 +63,12 @@ def _fetched(shelf: Shelf, chosen: str, starter: str, engine: str) -> Iterator[N
             f"neither {chosen} ({failure.message}) nor {starter} ({error.message}) could be fetched",
             f"termrag models pull {starter}",
         ) from error
-    yield ChosenModel(starter, shelf.locate(starter, engine))
+    yield _chosen(shelf, starter, shelf.locate(starter, engine))
+
+
+def _chosen(shelf: Shelf, name: str, path: Path) -> ChosenModel:
+    known = next((model for model in shelf.models() if model.name == name), None)
+    return ChosenModel(name, path, shelf.known(name).passage_characters if known else 0)
 
 
 def _here(shelf: Shelf, name: str, engine: str) -> Path | None:
