@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+TERMRAG = (sys.executable, "-m", "termrag")
+
 pytestmark = pytest.mark.model
 
 
