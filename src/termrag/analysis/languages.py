@@ -117,11 +117,11 @@ _BLOCKS = (
 
 # Words that carry the shape of a question, not its matter. Accents are folded as in the index.
 _FUNCTION_WORDS = {
-    "en": "a about all also am an and any are as at be been being but by can could did do does doing done for from "
-    "don doesn didn isn aren wasn won couldn had has have having he her him his how i if in into is it its let may me "
-    "might my no nor not of on or our shall "
-    "she should so some such than that the their them then there these they this those to upon us was we were what "
-    "when where whether which while who whom whose why will with would you your please tell",
+    "en": "a about all also am an and any are as at be been being between but by can could did do does doing done for "
+    "from don doesn didn isn aren wasn won couldn had has have having he her him his how i if in into is it its let "
+    "many may me might much my no nor not of often on or our shall she should so some such than that the their them "
+    "then there these they this those to upon us was we were what when where whether which while "
+    "who whom whose why will with would you your please tell",
     "de": "aber als am an auch auf aus bei beim bin bis bist da dann das dass dem den denn der des die dies diese "
     "diesem diesen dieser dieses durch ein eine einem einen einer eines er es fur gab gibt habe haben hat hatte ich "
     "ihr ihre ihrem ihren im in ist kann man mein meine mich mir mit nach nicht noch nur ob oder sein seine seinem "

@@ -90,7 +90,8 @@ def log_odds(signals: Signals) -> float:
 
 def _held(wanted: Sequence[Keyword], hit: Hit) -> frozenset[Keyword]:
     chunk = hit.chunk
-    found = set(terms(f"{chunk.title}\n{chunk.heading}\n{chunk.text}", chunk.language).split())
+    name = chunk.path.rsplit("/", 1)[-1]
+    found = set(terms(f"{name}\n{chunk.title}\n{chunk.heading}\n{chunk.text}", chunk.language).split())
     return frozenset(keyword for keyword in wanted if keyword.is_in(found))
 
 
