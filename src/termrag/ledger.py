@@ -96,7 +96,7 @@ class Ledger:
             self._db = sqlite3.connect(file, timeout=30, isolation_level=None, check_same_thread=False)
             self._prepare()
         except (sqlite3.Error, OSError) as error:
-            raise StoreUnavailable(f"The ledger {file} cannot be opened: {error}", "termrag doctor") from error
+            raise StoreUnavailable(f"the ledger {file} cannot be opened: {error}", "termrag doctor") from error
 
     @staticmethod
     def exists(folder: Path) -> bool:
@@ -109,7 +109,7 @@ class Ledger:
         version = self._version()
         if version > len(_MIGRATIONS):
             raise LibraryMismatch(
-                f"The library was written by a newer termrag (layout {version}).", "pip install --upgrade termrag"
+                f"the library was written by a newer termrag (layout {version})", "pip install --upgrade termrag"
             )
         if version == len(_MIGRATIONS):
             return
@@ -146,7 +146,7 @@ class Ledger:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             if isinstance(error, sqlite3.OperationalError):
-                raise StoreUnavailable(f"The ledger cannot be written: {error}", "termrag doctor") from error
+                raise StoreUnavailable(f"the ledger cannot be written: {error}", "termrag doctor") from error
             raise
 
     # --- the writer lock -----------------------------------------------------------------------------------------
@@ -172,7 +172,7 @@ class Ledger:
                 if time.monotonic() > deadline:
                     holder = os.pread(file, 20, 0).decode(errors="replace") or "unknown"
                     raise LibraryBusy(
-                        f"Process {holder} is writing to the library.", "Wait for it to finish, then run it again."
+                        f"process {holder} is writing to the library", "Wait for it to finish, then run it again."
                     ) from None
                 time.sleep(0.01)
             else:
@@ -209,7 +209,7 @@ class Ledger:
             found = self._db.execute(select + "substr(id, 1, ?) = ?", (len(reference), reference)).fetchmany(2)
         if len(found) == 1:
             return _document(found[0])
-        what = "Several documents have ids that begin with" if found else "There is no document"
+        what = "several documents have ids that begin with" if found else "there is no document"
         raise NotFound(f"{what} {reference}", "termrag ls")
 
     def failures(self) -> list[Document]:

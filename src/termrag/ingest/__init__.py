@@ -71,7 +71,7 @@ def remove(references: Sequence[str], *, ledger: Ledger, tools: Tools) -> Iterat
     for reference in references:
         found = _named(reference, ledger)
         if not found:
-            raise NotFound(f"No documents match {reference}", "termrag ls")
+            raise NotFound(f"no documents match {reference}", "termrag ls")
         entries.update((entry.id, entry) for entry in found)
     run = Run(ledger, tools)
     yield from _to_the_end(run, lambda: run.remove(Plan(removals=list(entries.values()))))

@@ -148,7 +148,7 @@ class Run:
         vectors = self._tools.embed([text for _, text in part])
         self._embed_s += time.monotonic() - begun
         if len(vectors) != len(part) or not np.isfinite(vectors).all():
-            raise EngineFailed("The embedding model gave what is no vector.", "termrag doctor")
+            raise EngineFailed("the embedding model gave what is no vector", "termrag doctor")
         for (text_hash, _), vector in zip(part, vectors, strict=True):
             self._vectors[text_hash] = vector
             self._unclaimed.add(text_hash)

@@ -24,14 +24,14 @@ def guarded(call: Callable[[], _T], refresh: Callable[[], object] | None = None)
             text = str(error)
             if _is_conflict(text):
                 if attempt == _TRIES - 1:
-                    raise StoreBusy("Other writers kept changing the index.", "Try again in a moment.") from error
+                    raise StoreBusy("other writers kept changing the index", "Try again in a moment.") from error
                 time.sleep(random.uniform(0.02, 0.1) * 2**attempt)
             elif _is_stale(text) and refresh is not None and not refreshed:
                 refreshed = True
                 _refresh(refresh)
             else:
                 raise unavailable(error) from error
-    raise StoreBusy("Other writers kept changing the index.", "Try again in a moment.")
+    raise StoreBusy("other writers kept changing the index", "Try again in a moment.")
 
 
 def unavailable(error: Exception) -> StoreUnavailable:
@@ -39,14 +39,14 @@ def unavailable(error: Exception) -> StoreUnavailable:
     text = str(error)
     if "No space left" in text or "os error 28" in text:
         return StoreUnavailable(
-            "The disk is full. The index is as it was before.", "Free some disk space, then run it again."
+            "the disk is full; the index is as it was before", "Free some disk space, then run it again."
         )
     if "Permission denied" in text or "os error 13" in text or "Read-only file system" in text:
-        return StoreUnavailable("The index cannot be written to: permission denied.", "termrag doctor")
+        return StoreUnavailable("the index cannot be written to: permission denied", "termrag doctor")
     if _is_stale(text):
-        return StoreUnavailable("Files of the index are missing; it may have just been rebuilt.", "termrag doctor")
+        return StoreUnavailable("files of the index are missing; it may have just been rebuilt", "termrag doctor")
     first_line = text.strip().splitlines()[0] if text.strip() else type(error).__name__
-    return StoreUnavailable(f"The index failed: {first_line[:300]}", "termrag doctor")
+    return StoreUnavailable(f"the index failed: {first_line[:300]}", "termrag doctor")
 
 
 def _refresh(refresh: Callable[[], object]) -> None:

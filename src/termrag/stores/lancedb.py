@@ -45,7 +45,7 @@ _T = TypeVar("_T")
 def open_lance(folder: Path, identity: Identity | None, *, create: bool) -> LanceStore:
     """Open the table in `folder`, or make it. Raises StoreUnavailable, LibraryMismatch."""
     if not folder.is_dir() and not create:
-        raise StoreUnavailable(f"There is no index in {folder}.", "termrag add PATH")
+        raise StoreUnavailable(f"there is no index in {folder}", "termrag add PATH")
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
     store = LanceStore(folder)
@@ -77,7 +77,7 @@ class LanceStore:
     def open(self, identity: Identity | None, *, create: bool) -> None:
         """Open the table and hold its identity against `identity`, where one is given."""
         if not self._exists() and (not create or identity is None):
-            raise StoreUnavailable(f"There is no index in {self._folder}.", "termrag add PATH")
+            raise StoreUnavailable(f"there is no index in {self._folder}", "termrag add PATH")
         if create and identity is not None:
             with self._creating():
                 if not self._exists():
@@ -89,7 +89,7 @@ class LanceStore:
         found = self.identity()
         if found is None:
             raise StoreUnavailable(
-                f"The index in {self._folder} does not say how it was made.", "termrag add --rebuild"
+                f"the index in {self._folder} does not say how it was made", "termrag add --rebuild"
             )
         if identity is not None and found != identity:
             raise LibraryMismatch(_difference(found, identity), "termrag add --rebuild")
@@ -308,7 +308,7 @@ class LanceStore:
     def _read(self, call: Callable[[Any], _T]) -> _T:
         """Call with the table; mend what can be mended, name what cannot."""
         if self._table is None:
-            raise StoreUnavailable("The index is closed.", "Open it again.")
+            raise StoreUnavailable("the index is closed", "Open it again.")
         table = self._table
         return guarded(lambda: call(table), refresh=table.checkout_latest)
 
@@ -323,7 +323,7 @@ def _limited(query: Any, filters: Filters, limit: int, score: str) -> pa.Table:
 def _difference(found: Identity, wanted: Identity) -> str:
     have, want = asdict(found), asdict(wanted)
     parts = [f"{name} {have[name]}, now {want[name]}" for name in have if have[name] != want[name]]
-    return f"The library was built with another setup: {'; '.join(parts)}."
+    return f"the library was built with another setup: {'; '.join(parts)}"
 
 
 def _size_bytes(folder: Path) -> int:
