@@ -19,7 +19,7 @@ from termrag.errors import ModelMissing, NotFound, TermragError
 from termrag.events import AskEvent, IngestEvent, Loading, PullEvent
 from termrag.logs import logger
 from termrag.paths import Paths
-from termrag.records import Document, Filters, Hit, ModelInfo, Status
+from termrag.records import Document, Filters, Hit, ModelInfo
 
 if TYPE_CHECKING:
     import numpy as np
@@ -357,37 +357,6 @@ class Parts:
     def remove_model(self, name: str) -> int:
         return self.shelf().remove(name)
 
-    # --- the whole -----------------------------------------------------------------------------------------------
-
-    def status(self) -> Status:
-        """Counts from the ledger, sizes from the disk; opens neither store nor model."""
-        try:
-            choice = self.engine_choice()
-        except TermragError as error:
-            choice = EngineChoice("none", f"{error.message}; {error.hint}")
-        settings = self.config.models
-        model = self.config.openai.model if choice.name == "openai" else settings.chat
-        documents, failed, chunks, failures = 0, 0, 0, []
-        if self.has_library():
-            with self.open_ledger() as ledger:
-                counts = ledger.counts()
-                documents, failed, chunks = counts.indexed, counts.failed, counts.chunks
-                failures = ledger.failures()
-        return Status(
-            library=str(self.library_folder),
-            documents=documents,
-            failed=failed,
-            chunks=chunks,
-            store=self.config.library.store,
-            size_bytes=_size_of(self.library_folder),
-            embedder=settings.embedding,
-            engine=choice.name,
-            engine_reason=choice.reason,
-            model=model,
-            model_is_here=choice.name in ("openai", "scripted") or self.is_here(model, choice.name),
-            failures=tuple(failures),
-        )
-
 
 def _as_text(reference: str, ledger: Ledger) -> str:
     """A text that came through a pipe may be called by its bare name."""
@@ -400,7 +369,3 @@ def _pattern(text: str) -> str:
     """A path or glob as typed, counted from the working directory where such a path exists."""
     path = Path(text).expanduser()
     return str(path.resolve()) if path.exists() else text
-
-
-def _size_of(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) if folder.exists() else 0

@@ -215,7 +215,9 @@ class Rag:
 
     async def status(self) -> Status:
         """What there is. Loads neither model nor store."""
-        return await self._disk.run(self._parts.status)
+        from termrag.status import take_status
+
+        return await self._disk.run(take_status, self._parts)
 
     async def examine(self) -> list[Finding]:
         """What may be wrong, each with what mends it."""

@@ -359,18 +359,6 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class StoreStats:
-    """`fragments` and `unindexed_rows` tell whether maintenance is due."""
-
-    rows: int
-    documents: int
-    fragments: int
-    unindexed_rows: int
-    size_bytes: int
-    vector_index: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class ModelInfo:
     """A model of the catalogue (or a path or URL the user gave) as this machine has it.
 

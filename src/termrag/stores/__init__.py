@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from termrag.errors import ConfigError
-from termrag.records import Filters, IndexedChunk, Row, StoreStats
+from termrag.records import Filters, IndexedChunk, Row
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,6 +35,18 @@ class Found:
 
     chunk: IndexedChunk
     score: float
+
+
+@dataclass(frozen=True, slots=True)
+class StoreStats:
+    """`fragments` and `unindexed_rows` tell whether maintenance is due."""
+
+    rows: int
+    documents: int
+    fragments: int
+    unindexed_rows: int
+    size_bytes: int
+    vector_index: str = ""
 
 
 class Store(Protocol):

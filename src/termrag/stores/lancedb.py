@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from termrag.errors import LibraryMismatch, StoreUnavailable
-from termrag.records import Filters, IndexedChunk, Row, StoreStats
-from termrag.stores import Found, Identity
+from termrag.records import Filters, IndexedChunk, Row
+from termrag.stores import Found, Identity, StoreStats
 from termrag.stores.failures import guarded
 from termrag.stores.filters import VISIBLE, condition, one_of
 from termrag.stores.rows import FOUND_COLUMNS, chunks_of, schema_for, table_of, tombstone_positions
@@ -88,9 +88,7 @@ class LanceStore:
             self._table = guarded(lambda: self._connection.open_table(_TABLE))
         found = self.identity()
         if found is None:
-            raise StoreUnavailable(
-                f"the index in {self._folder} does not say how it was made", "termrag add --rebuild"
-            )
+            raise StoreUnavailable(f"the index in {self._folder} does not say how it was made", "termrag add --rebuild")
         if identity is not None and found != identity:
             raise LibraryMismatch(_difference(found, identity), "termrag add --rebuild")
         self._dimension = found.dimension

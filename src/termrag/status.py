@@ -1,0 +1,48 @@
+"""What there is, at a glance: counts from the ledger, sizes from the disk; opens neither store nor model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from termrag.engines import EngineChoice
+from termrag.errors import TermragError
+from termrag.records import Status
+
+if TYPE_CHECKING:
+    from termrag.parts import Parts
+
+
+def take_status(parts: Parts) -> Status:
+    """The state of a library and its models; an engine that cannot be chosen is part of it, not an error."""
+    try:
+        choice = parts.engine_choice()
+    except TermragError as error:
+        choice = EngineChoice("none", f"{error.message}; {error.hint}")
+    settings = parts.config.models
+    is_remote = choice.name == "openai"
+    model = parts.config.openai.model if is_remote else settings.chat
+    documents, failed, chunks, failures = 0, 0, 0, []
+    if parts.has_library():
+        with parts.open_ledger() as ledger:
+            counts = ledger.counts()
+            documents, failed, chunks = counts.indexed, counts.failed, counts.chunks
+            failures = ledger.failures()
+    return Status(
+        library=str(parts.library_folder),
+        documents=documents,
+        failed=failed,
+        chunks=chunks,
+        store=parts.config.library.store,
+        size_bytes=_size_of(parts.library_folder),
+        embedder=settings.embedding,
+        engine=choice.name,
+        engine_reason=choice.reason,
+        model=model,
+        model_is_here=is_remote or choice.name == "scripted" or parts.is_here(model, choice.name),
+        failures=tuple(failures),
+    )
+
+
+def _size_of(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) if folder.exists() else 0
