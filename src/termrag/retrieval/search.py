@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 Mode = Literal["hybrid", "vector", "text"]
 
 _NAME_GAIN = 2.0  # a document named by the whole question weighs three times as much
+_CROWDED = 0.1  # below this share of chunks that are not their document's only one, names weigh nothing
 _JUDGED = 5  # best chunks of each leg: they tell in what language and form the answer is written
 
 
@@ -81,6 +82,9 @@ def _named(hits: Sequence[Hit], wanted: Sequence[Keyword]) -> Iterator[Hit]:
     """
     documents = {hit.chunk.document_id: hit.chunk for hit in hits}
     crowding = 1.0 - len(documents) / len(hits) if hits else 0.0
+    if crowding < _CROWDED:
+        yield from hits
+        return
     asked = {term for keyword in wanted for form in keyword.forms for term in form}
     shares: dict[str, float] = {}
     for each, chunk in documents.items():
