@@ -17,7 +17,7 @@ from .endpoint_server import EndpointServer, running_server
 from .tiny import write_tiny_gguf
 
 # As the engine does before its import; some tests import llama.cpp before any engine, and libgomp reads it only once.
-os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+os.environ.setdefault("GOMP_SPINCOUNT", "60")
 
 SCRIPT = (
     "The lamp on the northern pier was lit in 1874, and it burned whale oil until the spring of 1902. Its keeper, "

@@ -69,6 +69,7 @@ _ROLES = (
 )  # fmt: skip
 _NEXT_TURN = re.compile(r"\n\s*\n\s*(?:\**(?:user|human)\**\s*:|###\s*(?:instruction|question|user)\b)", re.IGNORECASE)
 _LONGEST_OPENING = 200
+_RUNS = re.compile(r" ?[A-Za-z0-9À-ɏ]+|.", re.DOTALL)
 
 
 class Cleaner:
@@ -93,11 +94,15 @@ class Cleaner:
     def feed(self, piece: str) -> str:
         """What of the text so far has become fit to show."""
         out: list[str] = []
-        for char in piece:  # one by one, so that the result does not depend on how the text was cut
+        for run in _RUNS.findall(piece):
             if self.looping or self.ended:
                 break
-            self._raw += char
-            out.append(self._advance(final=False))
+            if self._is_open and not self._raw and run[-1].isalnum():
+                out.append(self._emit(run, final=False))  # nothing in a word can become a mark
+                continue
+            for char in run:  # one by one, so that the result does not depend on how the text was cut
+                self._raw += char
+                out.append(self._advance(final=False))
         return "".join(out)
 
     def finish(self) -> str:
@@ -166,8 +171,10 @@ class Cleaner:
 
     def _spaced(self, text: str) -> str:
         """Hold white space back until something follows, and drop the space that stood before a dropped mark."""
-        text = re.sub(r"[ \t]*\0+(?=[\s.,;:!?)。，；：！？]|\Z)", "", self._spaces + text)
-        text = re.sub(r"\0+", "", text)
+        text = self._spaces + text
+        if "\0" in text:
+            text = re.sub(r"[ \t]*\0+(?=[\s.,;:!?)。，；：！？]|\Z)", "", text)
+            text = re.sub(r"\0+", "", text)
         body = text.rstrip()
         self._spaces = text[len(body) :]
         return body

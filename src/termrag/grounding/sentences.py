@@ -54,6 +54,7 @@ class SentenceStream:
 
     def __init__(self) -> None:
         self._buffer = ""
+        self._may_end = False  # whether the buffer holds a sign at which a sentence could end
 
     @property
     def pending(self) -> str:
@@ -63,7 +64,8 @@ class SentenceStream:
     def feed(self, piece: str) -> list[str]:
         """Sentences that this piece made certain, in order."""
         self._buffer += piece
-        return self._take(final=False)
+        self._may_end = self._may_end or _STOP.search(piece) is not None
+        return self._take(final=False) if self._may_end else []
 
     def finish(self) -> list[str]:
         """What is left when the text has ended."""
@@ -78,6 +80,7 @@ class SentenceStream:
         while (end := _first_end(self._buffer, final=final)) > 0:
             sentences.append(self._buffer[:end])
             self._buffer = self._buffer[end:]
+            self._may_end = _STOP.search(self._buffer) is not None
         return sentences
 
 
