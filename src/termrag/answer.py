@@ -86,6 +86,7 @@ def ask(request: Request, open_chat: OpenChat, embed: Embed | None) -> Iterator[
     chat = yield from open_chat()
     stages.lap("model")
     prompt = _pack(request, evidence, chat)
+    grounding.prepare(prompt.passages)
     stages.lap("pack")
     yield from _generate(request, prompt, chat.engine, embed, stages)
 

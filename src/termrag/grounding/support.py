@@ -77,7 +77,7 @@ def check(sentence: str, passages: Sequence[Passage], *, embed: Embed | None = N
     if reason := _neutral_reason(sentence):
         return Sentence(sentence, Support.NEUTRAL, reason=reason)
     claim = beyond_admission(sentence) or claim_of(sentence)
-    language = _language(" ".join(p.text[:_SAMPLE_CHARS] for p in passages) or claim)
+    language = _language(_sample(passages) or claim)
     reading = read(claim, language)
     facts = facts_of(reading, nouns_are_capitalised=language in _CAPITALISED_NOUNS)
     if not facts and (not reading.words or is_small_talk(sentence)):
@@ -95,6 +95,17 @@ def check(sentence: str, passages: Sequence[Passage], *, embed: Embed | None = N
 def _language(text: str) -> str:
     """The language whose function words the text has: quick, and enough to choose a stemmer."""
     return question_languages([fold(word.casefold()) for word in text.split()], _OF_SCRIPTS)[0]
+
+
+def _sample(passages: Sequence[Passage]) -> str:
+    return " ".join(passage.text[:_SAMPLE_CHARS] for passage in passages)
+
+
+def prepare(passages: Sequence[Passage]) -> None:
+    """Read the passages ahead of the first sentence, so that no check delays the text that streams behind it."""
+    language = _language(_sample(passages))
+    for passage in passages:
+        evidence(passage, language)
 
 
 def unchecked(sentence: str) -> Sentence:
