@@ -159,3 +159,39 @@ def test_a_reader_that_closes_the_pipe_early_ends_the_output_quietly(home: Path)
     )
     assert done.returncode == 0
     assert "Traceback" not in done.stderr and "BrokenPipe" not in done.stderr
+
+
+def test_the_catalogue_says_what_is_pinned(termrag):
+    listed = json.loads(termrag("models", "list", "--json").out)
+    assert {"llama-3.2-1b", "smollm2-135m", "all-minilm-l6-v2"} <= {model["name"] for model in listed}
+    assert not any(model["is_here"] for model in listed)
+    shown = json.loads(termrag("models", "show", "llama-3.2-1b", "--json").out)
+    assert shown["licence"] == "llama3.2"
+    assert {"mlx", "llamacpp"} == set(shown["engines"])
+    assert all(origin["trust"] == "pinned" for origin in shown["origins"])
+
+
+def test_a_model_is_chosen_in_the_configuration_file(termrag, home: Path):
+    ran = termrag("models", "use", "smollm2-135m", "--json")
+    assert ran.code == 0
+    assert json.loads(ran.out)["active"] is True
+    assert 'chat = "smollm2-135m"' in (home / "config" / "config.toml").read_text()
+
+
+def test_an_unknown_model_is_refused_with_the_command_that_lists_them(termrag):
+    for command in (("use", "gpt-99"), ("show", "gpt-99"), ("pull", "gpt-99"), ("rm", "gpt-99")):
+        ran = termrag("models", *command)
+        assert (ran.code, ran.out) == (1, "")
+        assert "termrag models list" in ran.err
+
+
+def test_asking_an_empty_library_says_how_to_fill_it(termrag):
+    ran = termrag("ask", "When does the ferry leave?")
+    assert (ran.code, ran.out) == (5, "")
+    assert "hint: termrag" in ran.err
+
+
+def test_adding_a_path_that_is_not_there_fails_and_says_so(termrag, tmp_path: Path):
+    ran = termrag("add", str(tmp_path / "no-such-folder"))
+    assert (ran.code, ran.out) == (1, "")
+    assert "no-such-folder" in ran.err

@@ -99,15 +99,19 @@ def _draw_pull(item: PullEvent, *, as_json: bool, quiet: bool) -> None:
 
 @models.command(epilog="Example: termrag models rm smollm2-135m")
 @click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @click.pass_context
-def rm(ctx: click.Context, *, name: str) -> None:
+def rm(ctx: click.Context, *, name: str, as_json: bool) -> None:
     """Delete a model's files from this machine."""
     rag = open_rag(ctx)
 
     async def work() -> int:
         async with rag:
             freed = await rag.remove_model(name)
-        output.note(f"removed {name}, {output.size(freed)} freed")
+        if as_json:
+            output.out_json({"removed": name, "freed_bytes": freed})
+        else:
+            output.note(f"removed {name}, {output.size(freed)} freed")
         return 0
 
     output.run_async(work)
@@ -115,15 +119,20 @@ def rm(ctx: click.Context, *, name: str) -> None:
 
 @models.command(epilog="Example: termrag models use smollm2-135m")
 @click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @click.pass_context
-def use(ctx: click.Context, *, name: str) -> None:
+def use(ctx: click.Context, *, name: str, as_json: bool) -> None:
     """Make a model the one that answers (or embeds): written to the configuration file."""
     rag = open_rag(ctx)
 
     async def work() -> int:
         async with rag:
             said = await rag.use(name)
-        output.note(said)
+            chosen = await rag.model(name)
+        if as_json:
+            output.out_json(plain(chosen) | {"active": True, "is_here": chosen.is_here})
+        else:
+            output.note(said)
         return 0
 
     output.run_async(work)

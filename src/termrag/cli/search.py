@@ -78,6 +78,7 @@ def _show_hit(rank: int, hit: Hit, *, explain: bool) -> None:
             f"   fused {scores.fused:.4f} · cosine {_score(scores.cosine, scores.cosine_rank)}"
             f" · bm25 {_score(scores.bm25, scores.bm25_rank)}"
             f" · vector weight {scores.vector_weight:.2f} · coverage {scores.coverage:.2f}"
+            f" · named {scores.named:.2f}"
         )
     text = " ".join(output.printable(chunk.text).split())
     output.out(f"   {text[:240]}{'…' if len(text) > 240 else ''}")
