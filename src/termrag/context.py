@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from termrag import analysis
 from termrag.chunking import chunk
 from termrag.records import Chunk, Content, Passage
+from termrag.retrieval import reciprocal_ranks
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,12 +54,9 @@ def _best(chunks: Sequence[Chunk], question: str, embed: Embed, most_tokens: int
     vectors = embed([question, *(each.text for each in near)])
     cosines = vectors[1:] @ vectors[0]
     by_meaning = [near[index] for index in (-cosines).argsort()]
-    fused: Counter[int] = Counter()
-    for ranking in (by_words, by_meaning):
-        for rank, each in enumerate(ranking, 1):
-            fused[each.position] += 1 / (60 + rank)  # type: ignore[assignment]
+    fused = reciprocal_ranks([(0.5, [each.position for each in ranking]) for ranking in (by_words, by_meaning)])
     taken: list[Chunk] = []
-    for position, _ in fused.most_common():
+    for position in fused:
         if sum(each.tokens for each in taken) + chunks[position].tokens <= most_tokens:
             taken.append(chunks[position])
     return taken

@@ -10,6 +10,7 @@ import click
 
 from termrag.cli import output
 from termrag.cli.session import filters_of, open_rag, read_stdin
+from termrag.config import load_config
 from termrag.errors import Exit
 from termrag.events import (
     Answered,
@@ -24,9 +25,12 @@ from termrag.events import (
     Searching,
     Token,
 )
+from termrag.paths import default_paths
 from termrag.records import Answer, Sentence, Support
 from termrag.wire import answer as answer_json
 from termrag.wire import citations, event
+
+_DEMO = "This is the scripted engine: it says what it is told, token by token. Nothing of this is in your documents."
 
 _EPILOG = """\b
 Examples:
@@ -51,7 +55,7 @@ Exit codes: 0 every sentence rests on a passage, 3 not in the documents, 4 some 
 @click.option("--max-tokens", type=int, help="Longest answer, in tokens.")
 @click.option("--seed", type=int, help="Seed of the sampler.")
 @click.option("--general", is_flag=True, help="Ask the model without your documents.")
-@click.option("--demo", is_flag=True, help="Let the scripted engine answer: no model is loaded.")
+@click.option("--demo", is_flag=True, help="Let the scripted engine answer (models.script); no chat model is loaded.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object at the end.")
 @click.option("--jsonl", is_flag=True, help="One JSON object per event, as it happens.")
 @click.option("-q", "--quiet", is_flag=True, help="Nothing on stderr but errors.")
@@ -67,10 +71,7 @@ def ask(ctx: click.Context, /, words: tuple[str, ...], **options: Any) -> None:
     question, context = _question(ctx, words)
     rag = open_rag(
         ctx,
-        models={
-            "chat": options["model"],
-            "engine": "scripted" if options["demo"] else options["engine"],
-        },
+        models=_model_settings(options),
         generation={key: options[key] for key in ("temperature", "max_tokens", "seed")},
         retrieval={"passages": options["passages"]},
     )
@@ -87,6 +88,13 @@ def ask(ctx: click.Context, /, words: tuple[str, ...], **options: Any) -> None:
         return printer.finish()
 
     output.run_async(work)
+
+
+def _model_settings(options: dict[str, Any]) -> dict[str, Any]:
+    if not options["demo"]:
+        return {"chat": options["model"], "engine": options["engine"]}
+    told = load_config(default_paths().config_file).models.script
+    return {"engine": "scripted", "script": told or _DEMO}
 
 
 def _question(ctx: click.Context, words: tuple[str, ...]) -> tuple[str, str | None]:

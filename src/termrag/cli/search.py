@@ -16,7 +16,7 @@ _EPILOG = """\b
 Examples:
   termrag search "ferry timetable"
   termrag search "type:pdf after:2026-01-01 rent" --explain
-  termrag search "TODO" --in src/ --files | xargs wc -l
+  termrag search "retry with back-off" --in src/ --files | xargs wc -l
 
 A query may carry filters: type:pdf, in:contracts/, after:2026-01-31, before:2026-12-31. Exit code 3: nothing found."""
 

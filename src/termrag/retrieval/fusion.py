@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import TypeVar
+
+Id = TypeVar("Id", bound=Hashable)
 
 _K = 60
 _PROSE, _CODE = 0.5, 0.85  # weight of the vectors where the embedder reads the text well
@@ -25,14 +28,14 @@ _CODE_SHARE = 0.035  # of all visible characters; nineteen of twenty functions h
 _IDENTIFIER = re.compile(r"\w[_.]\w|[a-z][A-Z]|\w\(|[\"'`]\w")
 
 
-def reciprocal_ranks(rankings: Iterable[tuple[float, Sequence[str]]], k: int = _K) -> dict[str, float]:
+def reciprocal_ranks(rankings: Iterable[tuple[float, Sequence[Id]]], k: int = _K) -> dict[Id, float]:
     """Merge rankings of ids by weighted reciprocal rank: sum of weight / (k + rank), rank from 1; in descending order,
     equals in the order they came. Ids of a ranking of weight 0 come last.
 
     Source: Cormack, Clarke, Buettcher: Reciprocal rank fusion outperforms Condorcet and individual rank learning
     methods. SIGIR 2009. The weights are ours.
     """
-    scores: dict[str, float] = {}
+    scores: dict[Id, float] = {}
     for weight, ranking in rankings:
         for rank, each in enumerate(ranking, 1):
             scores[each] = scores.get(each, 0.0) + weight / (k + rank)
