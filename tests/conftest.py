@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -63,3 +64,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 _SHARED = os.environ.get("TERMRAG_SHARED", "")
+
+# A shell ignores Ctrl-C on behalf of what it runs in the background, and children inherit that: tests that interrupt
+# need it back.
+signal.signal(signal.SIGINT, signal.default_int_handler)
