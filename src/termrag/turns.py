@@ -1,0 +1,70 @@
+"""The frozen values of kept conversations: turns and sessions; holds no behaviour beyond small derived properties.
+
+Times are seconds since the epoch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from termrag.records import Answer
+
+
+class TurnState(StrEnum):
+    """How far an answer got."""
+
+    WRITING = "writing"  # the process that writes it is alive, or was killed
+    DONE = "done"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+
+class Freshness(StrEnum):
+    """How the documents an answer cites stand today. A rename changes nothing."""
+
+    CURRENT = "current"
+    CHANGED = "changed"
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One question with its answer. `query` is what was searched: the question, or what a follow-up was resolved to.
+
+    `answer.text` is exactly what the model said; while the state is writing or failed it is what came so far.
+    """
+
+    id: str
+    session_id: str
+    number: int
+    question: str
+    query: str
+    state: TurnState
+    asked_at: float
+    answer: Answer | None = None
+    error: str = ""
+    freshness: Freshness = Freshness.CURRENT
+    parent_id: str = ""  # the turn before it on this branch
+
+
+@dataclass(frozen=True, slots=True)
+class SessionInfo:
+    """A conversation as a list shows it. `snippet` is where a search found its words."""
+
+    id: str
+    title: str
+    created_at: float
+    changed_at: float
+    turns: int
+    model: str = ""
+    is_deleted: bool = False
+    snippet: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A conversation with its turns in order; those of the current branch."""
+
+    info: SessionInfo
+    turns: tuple[Turn, ...] = field(default=())
