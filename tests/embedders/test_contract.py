@@ -10,7 +10,8 @@ import pytest
 
 from termrag.config import ModelSettings, OpenAISettings
 from termrag.embedders import Embedder, open_embedder
-from termrag.embedders.mlx import MlxEmbedder
+from termrag.embedders.local import LocalEmbedder
+from termrag.embedders.mlx import open_mlx_network
 from termrag.models import Shelf
 
 TEXTS = [
@@ -32,6 +33,17 @@ def mlx_folder(shelf: Shelf) -> Path:
     return shelf.locate("all-minilm-l6-v2", "mlx")
 
 
+def _by_mlx(folder: Path) -> LocalEmbedder:
+    return LocalEmbedder(
+        "m",
+        fingerprint="m",
+        dimension=384,
+        max_tokens=256,
+        locate=lambda: folder,
+        open_network=open_mlx_network,
+    )
+
+
 LOCAL = [pytest.param(name, marks=pytest.mark.model) for name in ("onnx", "mlx")]
 
 
@@ -43,7 +55,7 @@ def opened(request: pytest.FixtureRequest) -> Iterator[Embedder]:
         embedder = open_embedder(ModelSettings(), OpenAISettings(), shelf, {})
     elif request.param == "mlx":
         folder = request.getfixturevalue("mlx_folder")
-        embedder = MlxEmbedder("m", fingerprint="m", dimension=384, max_tokens=256, locate=lambda: folder)
+        embedder = _by_mlx(folder)
     else:
         openai = OpenAISettings(url=request.getfixturevalue("endpoint").url, timeout_s=5)
         embedder = open_embedder(ModelSettings(embedding="openai:tiny"), openai, None, {})
@@ -97,7 +109,7 @@ def test_close_frees_and_the_next_use_opens_again(opened):
 
 @pytest.mark.model
 def test_mlx_gives_the_vectors_of_onnxruntime(embedder, mlx_folder):
-    mlx = MlxEmbedder("m", fingerprint="m", dimension=384, max_tokens=256, locate=lambda: mlx_folder)
+    mlx = _by_mlx(mlx_folder)
 
     cosines = (mlx.embed(TEXTS) * embedder.embed(TEXTS)).sum(axis=1)
 

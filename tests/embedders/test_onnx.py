@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
 
-from termrag.embedders.onnx import OnnxEmbedder
+from termrag.embedders.local import LocalEmbedder
+from termrag.embedders.onnx import OnnxNetwork
 from termrag.embedders.tokens import length_sorted_batches
 from termrag.errors import EngineFailed, ModelMissing
 from termrag.models.graph import build_bert_graph, read_safetensors
@@ -70,7 +72,7 @@ print([name for name in ("onnxruntime", "numpy", "onnx", "httpx") if name in sys
 @pytest.mark.model
 def test_the_number_of_threads_changes_no_vector(shelf, embedder):
     folder = shelf.locate("all-minilm-l6-v2", "onnx")
-    single = OnnxEmbedder("m", fingerprint="f", dimension=384, max_tokens=256, locate=lambda: folder, threads=1)
+    single = _by_onnx(lambda: folder, threads=1)
 
     assert np.allclose(single.embed(["one thread"]), embedder.embed(["one thread"]), atol=1e-5)
 
@@ -79,7 +81,7 @@ def test_a_missing_model_is_missing_only_when_it_is_used():
     def locate():
         raise ModelMissing("m is not on this machine", "termrag models pull m")
 
-    embedder = OnnxEmbedder("m", fingerprint="f", dimension=3, max_tokens=8, locate=locate)
+    embedder = _by_onnx(locate, dimension=3)
 
     assert (embedder.dimension, embedder.fingerprint) == (3, "f")
     with pytest.raises(ModelMissing):
@@ -95,12 +97,23 @@ def test_a_damaged_file_is_named_with_the_commands_that_mend_it(shelf, tmp_path,
             (tmp_path / name).write_bytes(b"\x08\x07 nonsense")
         else:
             (tmp_path / name).symlink_to(folder / name)
-    embedder = OnnxEmbedder("m", fingerprint="f", dimension=384, max_tokens=256, locate=lambda: tmp_path)
+    embedder = _by_onnx(lambda: tmp_path)
 
     with pytest.raises(EngineFailed, match=damaged) as caught:
         embedder.load()
 
     assert caught.value.hint == "termrag models rm m && termrag models pull m"
+
+
+def _by_onnx(locate, *, dimension=384, threads=0):
+    return LocalEmbedder(
+        "m",
+        fingerprint="f",
+        dimension=dimension,
+        max_tokens=256,
+        locate=locate,
+        open_network=partial(OnnxNetwork, threads=threads),
+    )
 
 
 def _tiny_bert(folder):

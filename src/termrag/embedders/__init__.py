@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import platform
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from termrag.errors import ConfigError, NotFound
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from termrag.config import ModelSettings, OpenAISettings
+    from termrag.embedders.local import Network
     from termrag.models import CatalogueModel, Shelf
 
 
@@ -62,25 +65,24 @@ def open_embedder(models: ModelSettings, openai: OpenAISettings, shelf: Shelf, e
 def _local(model: CatalogueModel, threads: int, shelf: Shelf) -> Embedder:
     """On Apple silicon MLX, if its form is what the user has fetched; onnxruntime everywhere else. Both give the same
     vectors."""
+    from termrag.embedders.local import LocalEmbedder
+
+    open_network: Callable[[str, Path], Network]
     if sys.platform == "darwin" and platform.machine() == "arm64" and "mlx" in shelf.info(model.name).files:
-        from termrag.embedders.mlx import MlxEmbedder
+        from termrag.embedders.mlx import open_mlx_network
 
-        return MlxEmbedder(
-            model.name,
-            fingerprint=model.fingerprint,
-            dimension=model.dimension,
-            max_tokens=model.max_tokens,
-            locate=lambda: shelf.locate(model.name, "mlx"),
-        )
-    from termrag.embedders.onnx import OnnxEmbedder
+        engine, open_network = "mlx", open_mlx_network
+    else:
+        from termrag.embedders.onnx import OnnxNetwork
 
-    return OnnxEmbedder(
+        engine, open_network = "onnx", partial(OnnxNetwork, threads=threads)
+    return LocalEmbedder(
         model.name,
         fingerprint=model.fingerprint,
         dimension=model.dimension,
         max_tokens=model.max_tokens,
-        locate=lambda: shelf.locate(model.name, "onnx"),
-        threads=threads,
+        locate=lambda: shelf.locate(model.name, engine),
+        open_network=open_network,
     )
 
 

@@ -1,13 +1,12 @@
-"""Sentence embeddings by MLX, for the GPU of Apple silicon, from model.safetensors, config.json and tokenizer.json."""
+"""Sentence embeddings by MLX, for the GPU of Apple silicon, from model.safetensors and config.json."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from termrag.embedders.tokens import Tokens, cannot_load, length_sorted_batches, padded
+from termrag.embedders.tokens import cannot_load
 from termrag.errors import EngineFailed
 
 if TYPE_CHECKING:
@@ -18,69 +17,20 @@ _BATCH_CPU, _BATCH_GPU = 4, 32
 _CACHE_BYTES = 256 << 20
 
 
-class MlxEmbedder:
-    """A local embedding model with the same vectors, and so the same fingerprint, as OnnxEmbedder's.
-
-    `locate` gives the model's folder; it is called on first use and raises ModelMissing.
-    """
-
-    def __init__(
-        self, name: str, *, fingerprint: str, dimension: int, max_tokens: int, locate: Callable[[], Path]
-    ) -> None:
-        self.name = name
-        self.fingerprint = fingerprint
-        self.dimension = dimension
-        self.max_tokens = max_tokens
-        self._locate = locate
-        self._tokens = Tokens(name, max_tokens, locate)
-        self._bert: _Bert | None = None
-
-    def load(self) -> None:
-        """Load tokenizer and network; idempotent. Raises ModelMissing or EngineFailed."""
-        self._tokens.load()
-        if self._bert is not None:
-            return
-        file = self._locate() / "model.safetensors"
-        try:
-            self._bert = _Bert(file, json.loads((file.parent / "config.json").read_text(encoding="utf-8")))
-        except ImportError as error:
-            raise EngineFailed("MLX is not installed", "pip install 'termrag[mlx]'") from error
-        except (RuntimeError, ValueError, KeyError) as error:
-            raise cannot_load(self.name, file, error) from error
-
-    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Return one unit vector per text: float32, shape (len(texts), dimension), in input order; texts longer than
-        `max_tokens` count by their beginning. Raises ModelMissing, or EngineFailed if the network cannot run."""
-        import numpy as np
-
-        self.load()
-        assert self._bert is not None
-        rows = [self._tokens.ids(text) for text in texts]
-        vectors = np.empty((len(rows), self.dimension), np.float32)
-        try:
-            for batch in length_sorted_batches([len(row) for row in rows], self._bert.batch):
-                vectors[batch] = self._bert.run(*padded([rows[index] for index in batch]))
-        except RuntimeError as error:
-            raise EngineFailed(f"{self.name} failed while embedding: {error}", "termrag doctor") from error
-        self._bert.trim()
-        return vectors
-
-    def count_tokens(self, text: str) -> int:
-        """Tokens of `text`, without special tokens, not truncated; loads the tokenizer alone."""
-        return self._tokens.count(text)
-
-    def token_offsets(self, text: str) -> list[tuple[int, int]]:
-        """(start, end) of every token as character offsets of `text`, without special tokens, not truncated."""
-        return self._tokens.offsets(text)
-
-    def close(self) -> None:
-        """Free the model; idempotent."""
-        self._tokens.close()
-        self._bert = None
+def open_mlx_network(name: str, folder: Path) -> MlxNetwork:
+    """The network of the model `name` in `folder`. Raises EngineFailed."""
+    file = folder / "model.safetensors"
+    try:
+        return MlxNetwork(file, json.loads((folder / "config.json").read_text(encoding="utf-8")))
+    except ImportError as error:
+        raise EngineFailed("MLX is not installed", "pip install 'termrag[mlx]'") from error
+    except (RuntimeError, ValueError, KeyError) as error:
+        raise cannot_load(name, file, error) from error
 
 
-class _Bert:
-    """BERT with mean pooling and unit length, in float32."""
+class MlxNetwork:
+    """BERT with mean pooling and unit length, in float32: the same vectors, and so the same fingerprint, as the ONNX
+    form's."""
 
     def __init__(self, file: Path, settings: dict[str, Any]) -> None:
         import mlx.core as mx
