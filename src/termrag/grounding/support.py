@@ -50,6 +50,8 @@ _OPPOSED = 0.6  # what is left of the score where one side denies what the other
 _STRANGER = 0.75  # what is left of the score where the passages do not know what the sentence speaks of
 _JOINT = 0.01  # what each seam between copied pieces costs
 _UNSURE = (0.3, 0.7)  # scores between these are worth asking the embedder about
+_COSINE_WEIGHT, _NEUTRAL_COSINE = 0.5, 0.6  # what its answer adds: weight times (cosine - neutral)
+_MOST_GAIN = _COSINE_WEIGHT * (1 - _NEUTRAL_COSINE)
 _CAPITALISED_NOUNS = ("de", "lb")
 _OF_SCRIPTS = ("en", "ar", "ru", "hi")  # what a text without function words is read as, by its script
 _SAMPLE_CHARS = 400
@@ -135,7 +137,7 @@ def _judge(claim: Reading, facts: Sequence[Fact], passages: Sequence[Evidence], 
         judgement = _judge_apart(claim, first, passages)
     else:
         judgement = _score(claim, first)
-        judgement = replace(judgement, score=_with_vectors(judgement.score, claim, matches, embed))
+        judgement = _with_vectors(judgement, claim, matches, embed)
     if judgement.score >= judgement.needed and (conflict := _conflict(claim, first)):
         score = min(judgement.score * _OPPOSED, judgement.needed - 0.01)
         return replace(judgement, score=score, matches=(), reason=conflict)
@@ -196,14 +198,15 @@ def _stranger(claim: Reading, passages: Sequence[Evidence]) -> str:
     return first.text if first.text in missing_words(claim, passages) else ""
 
 
-def _with_vectors(score: float, claim: Reading, matches: Sequence[Match], embed: Embed | None) -> float:
-    """Let the embedder speak where words alone leave it open."""
+def _with_vectors(judgement: _Judgement, claim: Reading, matches: Sequence[Match], embed: Embed | None) -> _Judgement:
+    """Let the embedder speak where words alone leave it open, and where it could still tip the scales."""
     low, high = _UNSURE
-    if embed is None or not low <= score < high:
-        return score
+    if embed is None or not low <= judgement.score < high or judgement.score + _MOST_GAIN < judgement.needed:
+        return judgement
     vectors = embed([claim.text, *(m.window.text.strip() for m in matches[:3])])
     cosine = float((vectors[1:] @ vectors[0]).max())
-    return max(0.0, min(1.0, score + 0.5 * (cosine - 0.6)))
+    score = judgement.score + _COSINE_WEIGHT * (cosine - _NEUTRAL_COSINE)
+    return replace(judgement, score=max(0.0, min(1.0, score)))
 
 
 # --- words and places ------------------------------------------------------------------------------------------
