@@ -1,4 +1,4 @@
-"""What the ingest knows of files, in SQLite, and the writer lock; stdlib only, knows no store and no model.
+"""What the ingest knows of files.
 
 One row per document: where its file lies, what `stat` said, what its bytes hash to, how far it got. The order of every
 change is: intent into the ledger, then the store, then the outcome into the ledger; a row that is pending or removing
@@ -7,51 +7,21 @@ while nobody holds the lock was cut short, and the next run does it again under 
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
-import sqlite3
-import time
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
-from termrag.errors import LibraryBusy, LibraryMismatch, NotFound, StoreUnavailable
+from termrag.errors import NotFound
 from termrag.globs import glob_matcher
+from termrag.ledger.database import LEDGER_FILE, open_database, transaction
+from termrag.ledger.lock import lock_holder, write_lock
+from termrag.ledger.watching import WatchBook
 from termrag.records import Document, DocumentState
-
-if TYPE_CHECKING:
-    from termrag.stores import Store
-
-_MIGRATIONS = (
-    """
-    CREATE TABLE documents (
-        id TEXT PRIMARY KEY,
-        path BLOB NOT NULL UNIQUE,         -- bytes, as the file system has them
-        state TEXT NOT NULL,
-        device INTEGER NOT NULL DEFAULT 0, inode INTEGER NOT NULL DEFAULT 0,
-        size INTEGER NOT NULL DEFAULT 0, modified_ns INTEGER NOT NULL DEFAULT 0,
-        content_hash TEXT NOT NULL DEFAULT '',
-        recipe TEXT NOT NULL DEFAULT '',   -- versions of reader and chunker
-        media_type TEXT NOT NULL DEFAULT '',
-        title TEXT NOT NULL DEFAULT '', author TEXT NOT NULL DEFAULT '', created TEXT NOT NULL DEFAULT '',
-        language TEXT NOT NULL DEFAULT '',
-        pages INTEGER NOT NULL DEFAULT 0, chunks INTEGER NOT NULL DEFAULT 0,
-        tags TEXT NOT NULL DEFAULT '[]',
-        error TEXT NOT NULL DEFAULT '', hint TEXT NOT NULL DEFAULT '',
-        warnings TEXT NOT NULL DEFAULT '[]',
-        indexed_at REAL NOT NULL DEFAULT 0
-    ) STRICT;
-    CREATE INDEX documents_by_inode ON documents (inode);
-    CREATE INDEX documents_by_content ON documents (content_hash);
-    CREATE INDEX documents_by_state ON documents (state) WHERE state != 'indexed';
-    CREATE TABLE roots (path BLOB PRIMARY KEY) STRICT;
-    CREATE TABLE texts (id TEXT PRIMARY KEY REFERENCES documents ON DELETE CASCADE, text TEXT NOT NULL) STRICT;
-    """,
-)
 
 _COLUMNS = (
     "id, path, state, size, modified_ns, content_hash, media_type, title, author, created, language, pages, chunks, "
@@ -89,41 +59,12 @@ class Ledger:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file = folder / "ledger.sqlite"
-        try:
-            os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
-            self._db = sqlite3.connect(file, timeout=30, isolation_level=None, check_same_thread=False)
-            self._prepare()
-        except (sqlite3.Error, OSError) as error:
-            raise StoreUnavailable(f"the ledger {file} cannot be opened: {error}", "termrag doctor") from error
+        self._db = open_database(folder)
+        self.watching = WatchBook(self._db)
 
     @staticmethod
     def exists(folder: Path) -> bool:
-        return (folder / "ledger.sqlite").exists()
-
-    def _prepare(self) -> None:
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = FULL")  # an intent must outlive a power cut before the store commits
-        self._db.execute("PRAGMA foreign_keys = ON")
-        version = self._version()
-        if version > len(_MIGRATIONS):
-            raise LibraryMismatch(
-                f"the library was written by a newer termrag (layout {version})", "pip install --upgrade termrag"
-            )
-        if version == len(_MIGRATIONS):
-            return
-        with self._transaction():
-            self._db.execute("CREATE TABLE IF NOT EXISTS migrations (version INTEGER PRIMARY KEY, applied_at REAL)")
-            for number in range(self._version() + 1, len(_MIGRATIONS) + 1):
-                for statement in _MIGRATIONS[number - 1].split(";\n"):
-                    self._db.execute(statement)
-                self._db.execute("INSERT INTO migrations VALUES (?, ?)", (number, time.time()))
-
-    def _version(self) -> int:
-        if not self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'migrations'").fetchone():
-            return 0
-        return int(self._db.execute("SELECT coalesce(max(version), 0) FROM migrations").fetchone()[0])
+        return (folder / LEDGER_FILE).exists()
 
     def close(self) -> None:
         """Idempotent."""
@@ -135,63 +76,15 @@ class Ledger:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        """All or nothing, on the disk when it ends. Raises StoreUnavailable where the disk refuses."""
-        try:
-            with closing(self._db.execute("BEGIN IMMEDIATE")):
-                yield
-            self._db.execute("COMMIT")
-        except BaseException as error:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            if isinstance(error, sqlite3.OperationalError):
-                raise StoreUnavailable(f"the ledger cannot be written: {error}", "termrag doctor") from error
-            raise
-
     # --- the writer lock -----------------------------------------------------------------------------------------
 
-    @contextmanager
-    def lock(self, timeout_s: float = 30.0) -> Iterator[None]:
+    def lock(self, timeout_s: float = 30.0) -> AbstractContextManager[None]:
         """Hold the library's writer lock. Raises LibraryBusy naming the holder's pid. A killed holder holds nothing."""
-        file = os.open(self.folder / "write.lock", os.O_CREAT | os.O_RDWR, 0o600)
-        try:
-            self._wait_for(file, time.monotonic() + timeout_s)
-            os.ftruncate(file, 0)
-            os.pwrite(file, str(os.getpid()).encode(), 0)
-            yield
-            os.ftruncate(file, 0)
-        finally:
-            os.close(file)
-
-    def _wait_for(self, file: int, deadline: float) -> None:
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    holder = os.pread(file, 20, 0).decode(errors="replace") or "unknown"
-                    raise LibraryBusy(
-                        f"process {holder} is writing to the library", "Wait for it to finish, then run it again."
-                    ) from None
-                time.sleep(0.01)
-            else:
-                return
+        return write_lock(self.folder, timeout_s)
 
     def lock_holder(self) -> int | None:
         """The process that is writing now, if any."""
-        try:
-            file = os.open(self.folder / "write.lock", os.O_RDWR)
-        except FileNotFoundError:
-            return None
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            pid = os.pread(file, 20, 0)
-            return int(pid) if pid.isdigit() else 0
-        finally:
-            os.close(file)
-        return None
+        return lock_holder(self.folder)
 
     # --- reading -------------------------------------------------------------------------------------------------
 
@@ -265,7 +158,7 @@ class Ledger:
 
     def begin(self, changes: Iterable[tuple[str, str]]) -> None:
         """Write down that (id, path) is about to be put into the store."""
-        with self._transaction():
+        with transaction(self._db):
             self._db.executemany(
                 "INSERT INTO documents (id, path, state) VALUES (?, ?, 'pending') "
                 "ON CONFLICT (id) DO UPDATE SET path = excluded.path, state = 'pending'",
@@ -274,7 +167,7 @@ class Ledger:
 
     def finish(self, documents: Iterable[Document], files: Iterable[FileEntry]) -> None:
         """Write down the outcome, indexed or failed, of documents with what was known of their files."""
-        with self._transaction():
+        with transaction(self._db):
             self._db.executemany(
                 f"INSERT INTO documents ({_COLUMNS}, device, inode, recipe) VALUES ({', '.join('?' * 21)}) "
                 f"ON CONFLICT (id) DO UPDATE SET {_ASSIGNMENTS}",
@@ -283,7 +176,7 @@ class Ledger:
 
     def touch(self, entries: Iterable[FileEntry]) -> None:
         """Take over state, path, stat and recipe of documents whose content stayed the same."""
-        with self._transaction():
+        with transaction(self._db):
             self._db.executemany(
                 "UPDATE documents SET path = ?, state = ?, device = ?, inode = ?, size = ?, modified_ns = ?, "
                 "recipe = ? WHERE id = ?",
@@ -303,18 +196,18 @@ class Ledger:
             )
 
     def begin_removal(self, document_ids: Sequence[str]) -> None:
-        with self._transaction():
+        with transaction(self._db):
             self._db.executemany(
                 "UPDATE documents SET state = 'removing' WHERE id = ?", [(each,) for each in document_ids]
             )
 
     def forget(self, document_ids: Sequence[str]) -> None:
-        with self._transaction():
+        with transaction(self._db):
             self._db.executemany("DELETE FROM documents WHERE id = ?", [(each,) for each in document_ids])
 
     def begin_rebuild(self) -> None:
         """Every document is to be read and embedded again; ids stay."""
-        with self._transaction():
+        with transaction(self._db):
             self._db.execute(
                 "UPDATE documents SET state = 'pending', content_hash = '', recipe = '', inode = 0, modified_ns = 0 "
                 "WHERE state != 'removing'"
@@ -327,16 +220,16 @@ class Ledger:
         return [os.fsdecode(path) for (path,) in self._db.execute("SELECT path FROM roots ORDER BY path")]
 
     def add_roots(self, paths: Iterable[str]) -> None:
-        with self._transaction():
+        with transaction(self._db):
             self._db.executemany("INSERT OR IGNORE INTO roots VALUES (?)", [(os.fsencode(path),) for path in paths])
 
     def drop_roots(self, paths: Iterable[str]) -> None:
-        with self._transaction():
+        with transaction(self._db):
             self._db.executemany("DELETE FROM roots WHERE path = ?", [(os.fsencode(path),) for path in paths])
 
     def keep_text(self, document_id: str, text: str) -> None:
         """Keep a text that is no file, so that a rebuild can read it again; the document has to be there."""
-        with self._transaction():
+        with transaction(self._db):
             self._db.execute("INSERT OR REPLACE INTO texts VALUES (?, ?)", (document_id, text))
 
     def text(self, document_id: str) -> str | None:
@@ -346,33 +239,6 @@ class Ledger:
 
 def new_document_id() -> str:
     return uuid.uuid4().hex
-
-
-def rebuild(ledger: Ledger, store: Store) -> int:
-    """Fill an empty ledger from the store and return the number of documents. The next run compares each file's bytes
-    once, and embeds nothing that is in the store."""
-    found: dict[str, Document] = {}
-    for chunk in store.scan():
-        known = found.get(chunk.document_id)
-        found[chunk.document_id] = Document(
-            id=chunk.document_id,
-            path=chunk.path,
-            state=DocumentState.INDEXED,
-            size_bytes=0,
-            modified_ns=0,
-            content_hash=chunk.content_hash,
-            media_type=chunk.media_type,
-            title=chunk.title,
-            language=chunk.language,
-            pages=max(chunk.page or 0, known.pages if known else 0),
-            chunks=(known.chunks if known else 0) + 1,
-        )
-    files = [
-        FileEntry(each.id, each.path, each.state, 0, 0, each.size_bytes, each.modified_ns, each.content_hash, "")
-        for each in found.values()
-    ]
-    ledger.finish(found.values(), files)
-    return len(found)
 
 
 _ASSIGNMENTS = ", ".join(
