@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from termrag.analysis import ANALYZER_VERSION, detect_language, indexable, terms
-from termrag.chunking import CHUNKER_VERSION, chunk
+from termrag.chunking import CHUNKER_VERSION, chunk, word_bound
 from termrag.config import ModelSettings, OpenAISettings, RetrievalSettings
 from termrag.embedders import Embedder, open_embedder
 from termrag.models import Shelf
@@ -147,7 +147,7 @@ def rows_of(document: tuple[str, str, str], embedder: Cached) -> list[Row]:
     name, title, text = document
     language = detect_language(f"{title}\n{text}")
     digest = hashlib.sha256(text.encode()).hexdigest()
-    made = chunk(Content(text, title=title), embedder.inner.count_tokens, 256)
+    made = chunk(Content(text, title=title), word_bound(embedder.inner.count_tokens), 256)
     texts = [indexable(title, each.heading, each.text) for each in made]
     vectors = embedder.embed(texts)
     return [

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from termrag.chunking import chunk
+from termrag.chunking import chunk, word_bound
 from termrag.records import Chunk, Content, PageMark
 
 _TOKEN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|\w+|[^\w\s]")
@@ -341,3 +341,12 @@ def test_a_sentence_that_runs_over_a_page_end_belongs_to_the_page_where_it_begin
     assert chunks[0].text.endswith("The boat sailed\n\ninto the harbour at noon.")
     assert chunks[1].text == "Then it rained."
     assert [made.page for made in chunks] == [1, 2]
+
+
+def test_a_script_that_the_tokenizer_spells_is_counted_by_words():
+    arabic = "في سنة 2024 جمعت المنارة سبعة وثلاثين طائرا " * 4
+    by_letters = len
+
+    assert word_bound(by_letters)(arabic) < by_letters(arabic) / 2
+    assert word_bound(by_letters)("灯塔在二零二四年收集了三十七只鸟。" * 4) == 17 * 4
+    assert word_bound(lambda text: len(text) // 3)("plain English prose") == 6

@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from termrag.chunking.cutting import CountTokens, Piece, pieces_of, sizer
+from termrag.chunking.cutting import CountTokens, Piece, pieces_of, sizer, word_bound
 from termrag.chunking.headings import SEPARATOR, main_path
 from termrag.chunking.packing import packed
 from termrag.chunking.places import Places
 from termrag.chunking.sentences import halving_point
 from termrag.records import Chunk, Content
 
-__all__ = ["CHUNKER_VERSION", "CountTokens", "chunk"]
+__all__ = ["CHUNKER_VERSION", "CountTokens", "chunk", "word_bound"]
 
-CHUNKER_VERSION = "1"
+CHUNKER_VERSION = "2"
 """Changes whenever the same content may give other chunks; part of what a library was built with."""
 
 _JOINT = 2  # tokens that joining two texts may cost at most; where that might exceed a limit, the whole is counted

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
@@ -15,6 +16,9 @@ _SMALL = 1.2  # blocks of so many characters per token of a chunk, about a quart
 _CHARS_PER_TOKEN = 10  # a word that a tokenizer does not know is one token however long: bound the characters too
 _WINDOW_CHARS = 8  # characters per token that a first rough cut of an endless line allows
 _ROW_CHARS = 0.3  # rows of fewer characters per token of a chunk are taken together, to count fewer and longer texts
+_SPELLED = 0.7  # tokens per letter from which a tokenizer spells instead of reading
+_LONG_WORD = 10  # letters per word
+_TOKENS_PER_WORD = 2.5  # of a language that a tokenizer knows little
 _HEADER_SHARE = 3  # a table head of more than a third of a chunk is not repeated
 _SENTENCE = 0.15
 _SENTENCE_AND_LINE = 0.06
@@ -37,6 +41,21 @@ class Piece:
     header_size: int = 0
     page_break: bool = False
     is_heading: bool = False
+
+
+def word_bound(count_tokens: CountTokens) -> CountTokens:
+    """Count no more than a few tokens for a word of a script that the tokenizer does not know and spells letter by
+    letter: chunks would shrink to two sentences, for the sake of a model that cannot read them anyway."""
+
+    def count(text: str) -> int:
+        words = text.split()
+        tokens, letters = count_tokens(text), sum(map(len, words))
+        # On average long words: a script without spaces, where a letter is much of a word.
+        if tokens < _SPELLED * letters or letters > _LONG_WORD * len(words):
+            return tokens
+        return min(tokens, math.ceil(_TOKENS_PER_WORD * len(words)))
+
+    return count
 
 
 def sizer(count_tokens: CountTokens) -> CountTokens:

@@ -48,13 +48,13 @@ def make_tools(
 ) -> Tools:
     """The tools that termrag itself uses; nothing is opened here."""
     from termrag import readers
-    from termrag.chunking import CHUNKER_VERSION, chunk
+    from termrag.chunking import CHUNKER_VERSION, chunk, word_bound
 
     return Tools(
         is_readable=lambda path: readers.is_readable(Path(path)),
         fingerprint=lambda path: readers.fingerprint(Path(path), max_bytes=max_bytes),
         read=lambda path, hashed: readers.read(Path(path), converter, max_bytes=max_bytes, expected_hash=hashed),
-        chunk=lambda content: chunk(content, count_tokens, chunk_tokens),
+        chunk=lambda content: chunk(content, word_bound(count_tokens), chunk_tokens),
         embed=embed,
         open_store=open_store,
         discard_store=discard_store,
