@@ -122,6 +122,15 @@ class Removed:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """So many documents of a folder have no file any more that it may be a mistake: they stay until a second sweep
+    finds the same."""
+
+    path: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """`eta_s` is None until there is a rate to compute it from."""
 
@@ -149,7 +158,7 @@ class Finished:
     interrupted: bool = False
 
 
-IngestEvent = Planned | Indexed | Skipped | Failed | Moved | Removed | Progress | Finished
+IngestEvent = Planned | Held | Indexed | Skipped | Failed | Moved | Removed | Progress | Finished
 
 # --- fetching models ---------------------------------------------------------------------------------------------
 

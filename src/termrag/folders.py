@@ -10,9 +10,10 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -42,6 +43,17 @@ class FoundFile:
     explicit: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a folder was given with: patterns as in .gitignore, relative to it. An empty `include` takes everything."""
+
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+
+NO_SCOPES: Mapping[str, Scope] = MappingProxyType({})
+
+
 @dataclass(slots=True)
 class Walk:
     """What was found. `skipped` are (path, reason); `unreadable` are folders and roots whose files are not known, so
@@ -63,9 +75,10 @@ class _Rules:
     may_match: re.Pattern[str]
 
 
-def walk(paths: Sequence[str | Path], exclude: Sequence[str] = ()) -> Walk:
+def walk(paths: Sequence[str | Path], exclude: Sequence[str] = (), scopes: Mapping[str, Scope] = NO_SCOPES) -> Walk:
     """Every file that the paths stand for, each once. `exclude` are patterns as in .gitignore, relative to each root,
-    that also hold against negations in ignore files. Raises nothing for what cannot be read: it is in `unreadable`."""
+    that also hold against negations in ignore files; `scopes` are more of them for some roots. Raises nothing for what
+    cannot be read: it is in `unreadable`."""
     found = Walk()
     folders: list[str] = []
     for given in dict.fromkeys(Path(path).expanduser().absolute() for path in paths):
@@ -87,8 +100,73 @@ def walk(paths: Sequence[str | Path], exclude: Sequence[str] = ()) -> Walk:
     seen: set[tuple[int, int]] = set()
     for folder in folders:
         found.roots.append(folder)
-        _walk_root(folder, folders, exclude, found, seen)
+        root = _Root(folder, folders, _scope(exclude, scopes.get(folder)))
+        _descend(root, [(folder, root.rules())], found, seen)
     return found
+
+
+def walk_touched(
+    touched: Sequence[str],
+    roots: Sequence[str],
+    exclude: Sequence[str] = (),
+    scopes: Mapping[str, Scope] = NO_SCOPES,
+) -> Walk:
+    """What the same walk of `roots` would meet at and below the touched paths alone. A path that no root holds is not
+    met; nor is one that its rules leave out. Costs what was touched, not what there is."""
+    found = Walk(roots=list(roots))
+    folders = sorted(roots, key=lambda path: -path.count("/"))
+    known = {folder: _Root(folder, folders, _scope(exclude, scopes.get(folder))) for folder in folders}
+    seen: set[tuple[int, int]] = set()
+    inner = [root for root in folders if any(is_below(root, path) for path in touched)]
+    for path in sorted({*touched, *inner}, key=lambda path: (-path.count("/"), path)):
+        folder = next((each for each in folders if path == each or is_below(path, each)), None)
+        if folder is not None:
+            _walk_at(path, known[folder], found, seen)
+    return found
+
+
+def reach_of(path: str) -> str:
+    """What a change at `path` may concern: all of its folder where it is an ignore file."""
+    folder, _, name = path.rpartition("/")
+    return (folder or "/") if name in _IGNORE_FILES else path
+
+
+def is_below(path: str, folder: str) -> bool:
+    return path.startswith(folder.rstrip("/") + "/")
+
+
+def _walk_at(path: str, root: _Root, found: Walk, seen: set[tuple[int, int]]) -> None:
+    """One touched path: through the folders above it, each of which may leave it out."""
+    if not Path(root.path).is_dir():
+        _take_root(root.path, found)
+        return
+    folder, rules, status = root.path, root.rules(), Path(root.path).stat()
+    for name in [] if path == root.path else path[len(root.path.rstrip("/")) + 1 :].split("/"):
+        own = [each for each in _IGNORE_FILES if os.path.lexists(f"{folder}/{each}")]
+        rules = (*rules, *root.rules_of(folder, own))
+        folder = f"{folder.rstrip('/')}/{name}"
+        try:
+            status = os.lstat(folder)
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        except OSError as error:
+            found.unreadable[folder] = error.strerror or "cannot be read"
+            return
+        if not root.admits(folder, status.st_mode, rules, found):
+            return
+    if stat.S_ISDIR(status.st_mode):
+        _descend(root, [(folder, rules)], found, seen)
+    else:
+        _take(folder, status, root, found)
+
+
+def _take_root(path: str, found: Walk) -> None:
+    """A root that is no folder: the file that was named, or one that cannot be seen now."""
+    file = stat_file(path)
+    if file is None:
+        found.unreadable[path] = "No such file or directory"
+    else:
+        found.files[path] = FoundFile(file.path, file.device, file.inode, file.size, file.modified_ns, explicit=True)
 
 
 def stat_file(path: str) -> FoundFile | None:
@@ -100,29 +178,74 @@ def stat_file(path: str) -> FoundFile | None:
     return _file(path, status) if stat.S_ISREG(status.st_mode) else None
 
 
-def _walk_root(
-    root: str, roots: Sequence[str], exclude: Sequence[str], found: Walk, seen: set[tuple[int, int]]
-) -> None:
-    above = _rules_above(root)
-    if above and _is_ignored(root, above, is_folder=True):
-        above = ()  # the root was named, so what its parents say of it does not hold
-    excluded = _spec(exclude) if exclude else None
-    stack: list[tuple[str, tuple[_Rules, ...]]] = [(root, above)]
+class _Root:
+    """A folder that is walked, with the rules that hold in it."""
+
+    def __init__(self, path: str, roots: Sequence[str], scope: Scope) -> None:
+        self.path = path
+        self._roots = roots
+        self._exclude = _spec(scope.exclude) if scope.exclude else None
+        self._include = _spec(scope.include) if scope.include else None
+        self._known: dict[str, tuple[_Rules, ...]] = {}
+        self._above: tuple[_Rules, ...] | None = None
+
+    def rules(self) -> tuple[_Rules, ...]:
+        """Those of the folders above."""
+        if self._above is None:
+            above = _rules_above(self.path)
+            # The root was named, so what its parents say of it does not hold.
+            self._above = () if above and _is_ignored(self.path, above, is_folder=True) else above
+        return self._above
+
+    def rules_of(self, folder: str, names: Sequence[str]) -> tuple[_Rules, ...]:
+        if folder not in self._known:
+            self._known[folder] = tuple(_rules_of(folder, names)) if names else ()
+        return self._known[folder]
+
+    def admits(self, path: str, mode: int, rules: tuple[_Rules, ...], found: Walk) -> bool:
+        """Whether a file or folder is met on a walk; a link never is, and is noted."""
+        is_folder = stat.S_ISDIR(mode)
+        if path.rsplit("/", 1)[-1].startswith(".") or (self._exclude and self._matches(self._exclude, path, is_folder)):
+            return False
+        if stat.S_ISLNK(mode):
+            _note_link(path, self._roots, found)
+            return False
+        return not (rules and _is_ignored(path, rules, is_folder=is_folder))
+
+    def includes(self, path: str) -> bool:
+        """Whether the include patterns, if there are any, name this file."""
+        return self._include is None or self._matches(self._include, path, False)
+
+    def _matches(self, spec: GitIgnoreSpec, path: str, is_folder: bool) -> bool:
+        relative = path[len(self.path.rstrip("/")) + 1 :]
+        return spec.match_file(relative + "/" if is_folder else relative)
+
+
+def _scope(exclude: Sequence[str], scope: Scope | None) -> Scope:
+    return Scope(scope.include if scope else (), (*exclude, *(scope.exclude if scope else ())))
+
+
+def _descend(root: _Root, stack: list[tuple[str, tuple[_Rules, ...]]], found: Walk, seen: set[tuple[int, int]]) -> None:
     while stack:
         folder, rules = stack.pop()
         entries = _entries(folder, found, seen)
-        rules = _with_own(folder, entries, rules)
+        own = [entry.name for entry in entries if entry.name in _IGNORE_FILES]
+        rules = (*rules, *root.rules_of(folder, own)) if own else rules
         for entry in entries:
-            if entry.name.startswith(".") or (excluded and _excludes(excluded, root, entry)):
+            if entry.name.startswith("."):
                 continue
-            if entry.is_symlink():
-                _note_link(entry.path, roots, found)
-            elif rules and _is_ignored(entry.path, rules, is_folder=entry.is_dir(follow_symlinks=False)):
+            try:
+                status = entry.stat(follow_symlinks=False)
+            except OSError as error:
+                if not isinstance(error, FileNotFoundError):
+                    found.unreadable[entry.path] = error.strerror or "cannot be read"
                 continue
-            elif entry.is_dir(follow_symlinks=False):
+            if not root.admits(entry.path, status.st_mode, rules, found):
+                continue
+            if stat.S_ISDIR(status.st_mode):
                 stack.append((entry.path, rules))
             else:
-                _take(entry, found)
+                _take(entry.path, status, root, found)
 
 
 def _entries(folder: str, found: Walk, seen: set[tuple[int, int]]) -> list[os.DirEntry[str]]:
@@ -139,17 +262,11 @@ def _entries(folder: str, found: Walk, seen: set[tuple[int, int]]) -> list[os.Di
         return []
 
 
-def _take(entry: os.DirEntry[str], found: Walk) -> None:
-    try:
-        status = entry.stat(follow_symlinks=False)
-    except OSError as error:
-        if not isinstance(error, FileNotFoundError):
-            found.unreadable[entry.path] = error.strerror or "cannot be read"
-        return
-    if stat.S_ISREG(status.st_mode):
-        found.files.setdefault(entry.path, _file(entry.path, status))
-    else:
-        found.skipped.append((entry.path, _kind(status.st_mode)))
+def _take(path: str, status: os.stat_result, root: _Root, found: Walk) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        found.skipped.append((path, _kind(status.st_mode)))
+    elif root.includes(path):
+        found.files.setdefault(path, _file(path, status))
 
 
 def _note_link(path: str, roots: Sequence[str], found: Walk) -> None:
@@ -160,7 +277,7 @@ def _note_link(path: str, roots: Sequence[str], found: Walk) -> None:
         is_dangling = isinstance(error, FileNotFoundError)
         found.skipped.append((path, "a link to nothing" if is_dangling else "a link to itself"))
         return
-    if not any(target == root or target.startswith(root.rstrip("/") + "/") for root in roots):
+    if not any(target == root or is_below(target, root) for root in roots):
         found.skipped.append((path, "a link out of the folder"))
 
 
@@ -186,11 +303,6 @@ def _rules_above(root: str) -> tuple[_Rules, ...]:
         if os.path.lexists(folder / ".git"):
             return tuple(rules)
     return ()
-
-
-def _with_own(folder: str, entries: Sequence[os.DirEntry[str]], rules: tuple[_Rules, ...]) -> tuple[_Rules, ...]:
-    names = {entry.name for entry in entries if entry.name in _IGNORE_FILES}
-    return (*rules, *_rules_of(folder, [name for name in _IGNORE_FILES if name in names])) if names else rules
 
 
 def _rules_of(folder: str, names: Sequence[str]) -> Iterator[_Rules]:
@@ -237,8 +349,3 @@ def _is_ignored(path: str, rules: Sequence[_Rules], *, is_folder: bool) -> bool:
         if include is not None:
             return include
     return False
-
-
-def _excludes(spec: GitIgnoreSpec, root: str, entry: os.DirEntry[str]) -> bool:
-    relative = entry.path[len(root.rstrip("/")) + 1 :]
-    return spec.match_file(relative + "/" if entry.is_dir(follow_symlinks=False) else relative)

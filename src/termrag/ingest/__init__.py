@@ -8,13 +8,14 @@ keeps what is finished. What is wrong with one file is an event, what is wrong w
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from termrag.errors import EngineFailed, ModelMissing, NotFound
-from termrag.events import IngestEvent
+from termrag.events import Held, IngestEvent
+from termrag.folders import NO_SCOPES, Scope
 from termrag.globs import glob_matcher
-from termrag.ingest.plan import TEXT_PREFIX, Plan, Work, make_plan, text_file
+from termrag.ingest.plan import TEXT_PREFIX, Plan, Work, hold_back, make_plan, text_file
 from termrag.ingest.run import Run
 from termrag.ingest.tools import Embed, Tools, make_tools
 from termrag.ledger import FileEntry, Ledger
@@ -28,10 +29,16 @@ def ingest(
     ledger: Ledger,
     tools: Tools,
     exclude: Sequence[str] = (),
+    scopes: Mapping[str, Scope] = NO_SCOPES,
+    touched: Collection[str] | None = None,
+    sure: Collection[str] | None = None,
     force: bool = False,
     rebuild: bool = False,
 ) -> Iterator[IngestEvent]:
     """Index what is new or changed, follow what moved, remove what vanished below the given folders.
+
+    `scopes` are patterns of single folders; with `touched` only these paths are looked at. Where `sure` is given, the
+    deletion of most of a folder that is not in it is held back, and told by Held.
 
     `force` reads every file again, failed ones too, and computes only the vectors that are not known; `rebuild` empties
     the index first and reads every known document again. Planned comes first, Finished last. Ctrl-C ends in a Finished
@@ -44,15 +51,29 @@ def ingest(
 
     def plan() -> Plan:
         found = make_plan(
-            paths, ledger, is_readable=tools.is_readable, recipe=tools.recipe, exclude=exclude, force=force
+            paths,
+            ledger,
+            is_readable=tools.is_readable,
+            recipe=tools.recipe,
+            exclude=exclude,
+            scopes=scopes,
+            touched=touched,
+            force=force,
         )
         new_roots = set(found.roots) - set(ledger.roots())
         if new_roots:
             ledger.add_roots(new_roots)
         return found
 
+    def start() -> Iterator[IngestEvent]:
+        planned = plan()
+        if sure is not None:
+            for root, count in hold_back(planned, ledger, planned.roots, sure).items():
+                yield Held(root, count)
+        yield from run.carry_out(planned)
+
     run = Run(ledger, tools, force=force)
-    yield from _to_the_end(run, lambda: run.carry_out(plan()))
+    yield from _to_the_end(run, start)
 
 
 def ingest_text(name: str, text: str, *, ledger: Ledger, tools: Tools) -> Iterator[IngestEvent]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from termrag.folders import FoundFile, Walk, stat_file, walk
+from termrag.folders import NO_SCOPES, FoundFile, Scope, Walk, is_below, reach_of, stat_file, walk, walk_touched
 from termrag.ledger import FileEntry, Ledger
 from termrag.records import DocumentState
+
+_FEW_DOCUMENTS = 20
 
 TEXT_PREFIX = "stdin:"
 """Paths of documents that are no files begin so; nothing on the disk does, since its paths are absolute."""
@@ -56,18 +58,27 @@ def make_plan(
     is_readable: Callable[[str], bool],
     recipe: str,
     exclude: Sequence[str] = (),
+    scopes: Mapping[str, Scope] = NO_SCOPES,
+    touched: Collection[str] | None = None,
     force: bool = False,
 ) -> Plan:
-    """Compare what the paths stand for with the ledger. Named earlier and below a folder named now is named again."""
+    """Compare what the paths stand for with the ledger. Named earlier and below a folder named now is named again.
+
+    With `touched` only these paths, and what lies below them, are compared.
+    """
     given = [_real(path) for path in paths]
     known_roots = ledger.roots()
-    again = [root for root in known_roots if any(_is_below(root, path) for path in given) and os.path.lexists(root)]
-    found = walk([*given, *again], exclude)
+    again = [root for root in known_roots if any(is_below(root, path) for path in given) and os.path.lexists(root)]
+    if touched is None:
+        found, compared = walk([*given, *again], exclude, scopes), given
+    else:
+        compared = _outermost(map(reach_of, touched))
+        found = walk_touched(compared, list(dict.fromkeys([*given, *again])), exclude, scopes)
     plan = Plan(roots=found.roots)
     plan.skipped += found.skipped
     plan.failed += [(path, reason) for path, reason in found.unreadable.items() if path in given]
     plan.skipped += [(path, reason) for path, reason in found.unreadable.items() if path not in given]
-    known = _known(ledger, given)
+    known = _known(ledger, compared)
     fresh = _sort_out(found, known, plan, is_readable=is_readable, recipe=recipe, force=force)
     vanished = _vanished(known, found, plan)
     _find_moves(fresh, ledger, plan)
@@ -78,6 +89,31 @@ def make_plan(
     return plan
 
 
+def hold_back(plan: Plan, ledger: Ledger, roots: Iterable[str], sure: Collection[str]) -> dict[str, int]:
+    """Take deletions out of the plan that are too many to be believed at once: more than half of the documents of a
+    root that has more than twenty. Return their number by root. Roots in `sure` are believed; so is what is still on
+    the disk and left out by a rule."""
+    held: dict[str, int] = {}
+    for root in roots:
+        gone = {each.id for each in plan.removals if is_below(each.path, root) and not os.path.lexists(each.path)}
+        if root in sure or not gone:
+            continue
+        known = ledger.number_below(root)
+        if known > _FEW_DOCUMENTS and len(gone) > known / 2:
+            plan.removals = [each for each in plan.removals if each.id not in gone]
+            held[root] = len(gone)
+    return held
+
+
+def _outermost(paths: Iterable[str]) -> list[str]:
+    """The paths without those that lie below another one."""
+    kept: list[str] = []
+    for path in sorted(set(paths), key=lambda path: path.split("/")):
+        if not kept or not is_below(path, kept[-1]):
+            kept.append(path)
+    return kept
+
+
 def is_same_file(entry: FileEntry, file: FoundFile) -> bool:
     """What `stat` says of the file is what it said when the document was indexed."""
     return (entry.inode, entry.size, entry.modified_ns) == (file.inode, file.size, file.modified_ns)
@@ -85,10 +121,6 @@ def is_same_file(entry: FileEntry, file: FoundFile) -> bool:
 
 def _real(path: str | Path) -> str:
     return os.path.realpath(Path(path).expanduser().absolute())
-
-
-def _is_below(path: str, folder: str) -> bool:
-    return path.startswith(folder.rstrip("/") + "/")
 
 
 def _known(ledger: Ledger, roots: Sequence[str]) -> dict[str, FileEntry]:
@@ -133,7 +165,7 @@ def _vanished(known: dict[str, FileEntry], found: Walk, plan: Plan) -> list[File
     emptied: dict[str, bool] = {}
     vanished: list[FileEntry] = []
     for path, entry in known.items():
-        if path in found.files or any(path == each or _is_below(path, each) for each in blind):
+        if path in found.files or any(path == each or is_below(path, each) for each in blind):
             continue
         if _is_unmounted(entry, emptied, plan):
             continue

@@ -136,6 +136,14 @@ class Ledger:
             "path = ? OR (path > ? AND path < ?)", (path, path.rstrip(b"/") + b"/", path.rstrip(b"/") + b"0")
         )
 
+    def number_below(self, folder: str) -> int:
+        """How many documents lie below a folder."""
+        path = os.fsencode(folder).rstrip(b"/")
+        found = self._db.execute(
+            "SELECT count(*) FROM documents WHERE path > ? AND path < ?", (path + b"/", path + b"0")
+        )
+        return int(found.fetchone()[0])
+
     def entry(self, path: str) -> FileEntry | None:
         return self._entries("path = ?", (os.fsencode(path),)).get(path)
 
