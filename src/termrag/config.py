@@ -85,6 +85,16 @@ class DocumentSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class WatchSettings:
+    sweep_s: float = _setting(900.0, "A full look at every watched folder at least so often.", low=1, high=86_400)
+    poll_s: float = _setting(
+        10.0, "The same where the system does not tell of changes, and with --poll.", low=0.2, high=86_400
+    )
+    settle_s: float = _setting(0.3, "A file is read when it has been left alone so long.", low=0.05, high=60)
+    idle_s: float = _setting(120.0, "Unload the embedding model after so long without work.", low=1, high=86_400)
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """All settings, checked. `source` names the file they came from, for error messages."""
 
@@ -94,6 +104,7 @@ class Config:
     generation: GenerationSettings = field(default_factory=GenerationSettings)
     retrieval: RetrievalSettings = field(default_factory=RetrievalSettings)
     documents: DocumentSettings = field(default_factory=DocumentSettings)
+    watch: WatchSettings = field(default_factory=WatchSettings)
 
     def with_values(self, values: Mapping[str, Mapping[str, Any]], source: str) -> Config:
         """A copy with the given section tables laid over. Raises ConfigError naming `source` and the key."""

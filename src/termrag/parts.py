@@ -115,6 +115,11 @@ class Parts:
             self._embedder.close()
             self._embedder = None
 
+    def close_embedder(self) -> None:
+        """Free the embedding model; the next use loads it again. On the models lane."""
+        if self._embedder is not None:
+            self._embedder.close()
+
     def close(self) -> None:
         """Release the rest."""
         if self._store is not None:
@@ -258,7 +263,7 @@ class Parts:
         """Make the library equal to the files; see `termrag.ingest.ingest`."""
         from termrag import ingest
 
-        with self._ingesting(embed) as (ledger, tools):
+        with self.ingesting(embed) as (ledger, tools):
             yield from ingest.ingest(
                 paths or ledger.roots(),
                 ledger=ledger,
@@ -271,7 +276,7 @@ class Parts:
     def ingest_text(self, name: str, text: str, embed: Embed) -> Iterator[IngestEvent]:
         from termrag import ingest
 
-        with self._ingesting(embed) as (ledger, tools):
+        with self.ingesting(embed) as (ledger, tools):
             yield from ingest.ingest_text(name, text, ledger=ledger, tools=tools)
 
     def remove(self, references: Sequence[str], embed: Embed) -> Iterator[IngestEvent]:
@@ -279,12 +284,12 @@ class Parts:
 
         if not self.has_library():
             raise NotFound(f"there is no document {references[0]}: nothing is indexed yet", "termrag add PATH")
-        with self._ingesting(embed) as (ledger, tools):
+        with self.ingesting(embed) as (ledger, tools):
             named = [_as_text(each, ledger) for each in references]
             yield from ingest.remove(named, ledger=ledger, tools=tools)
 
     @contextmanager
-    def _ingesting(self, embed: Embed) -> Iterator[tuple[Ledger, Tools]]:
+    def ingesting(self, embed: Embed) -> Iterator[tuple[Ledger, Tools]]:
         """What a run works with, closed after it; the store is opened when the run first writes."""
         from termrag.converter import Converter, Limits
         from termrag.ingest import make_tools

@@ -14,6 +14,7 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 
+from termrag import watching
 from termrag.config import Config, load_config, write_setting
 from termrag.events import Answered, AskEvent, IngestEvent, PullEvent
 from termrag.lane import Lane
@@ -29,6 +30,7 @@ from termrag.records import (
     Sampling,
     Status,
 )
+from termrag.watchstate import WatchedFolder, WatchStatus
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from termrag.answer import Evidence
     from termrag.doctor import Finding
     from termrag.models import FileOrigin
+    from termrag.watcher import WatchEvent
 
 _EMBED_SLICE = 16  # texts embedded before whoever else waits for the models has a turn
 
@@ -155,6 +158,41 @@ class Rag:
         async with aclosing(self._disk.stream(lambda: self._parts.remove(references, self._embed_from_disk))) as events:
             async for event in events:
                 yield event
+
+    async def watch(
+        self, *, once: bool = False, poll: bool = False, sure: bool = False
+    ) -> AsyncGenerator[WatchEvent, None]:
+        """Keep the library equal to the watched folders until the stream is left: a sweep first, `once` only that.
+        Without the system's notices (`poll`) sweeps alone find what changed. `sure` applies deletions of most of a
+        folder at once. Raises LibraryBusy if another process watches."""
+        from termrag.watcher import Watcher
+
+        watcher = Watcher(self._parts, self._disk, self._models, self._embed_from_disk, poll=poll, sure=sure)
+        async with aclosing(watcher.run(once=once)) as events:
+            async for event in events:
+                yield event
+
+    async def watch_status(self) -> WatchStatus:
+        """What the process that watches this library is at, whichever it is."""
+        return await self._disk.run(watching.watch_status, self._parts)
+
+    async def watched(self) -> list[WatchedFolder]:
+        """The watched folders, by path."""
+        return await self._disk.run(watching.watched, self._parts)
+
+    async def watch_folder(
+        self, path: str | Path, include: Sequence[str] = (), exclude: Sequence[str] = ()
+    ) -> WatchedFolder:
+        """Remember a folder to be watched. Raises NotFound for what is no folder."""
+        return await self._disk.run(watching.watch_folder, self._parts, path, include, exclude)
+
+    async def unwatch(self, path: str | Path) -> None:
+        """Forget a watched folder; its documents stay. Raises NotFound."""
+        await self._disk.run(watching.unwatch, self._parts, path)
+
+    async def preview_sweep(self) -> dict[str, list[str]]:
+        """What a sweep of the watched folders would add, change, move and remove."""
+        return await self._disk.run(watching.preview, self._parts)
 
     async def documents(self, patterns: Sequence[str] = ()) -> list[Document]:
         """The documents, by path; only those at or under the given paths or globs, if any are given."""

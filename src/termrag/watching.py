@@ -1,0 +1,214 @@
+"""Watched folders and what is done for them, as plain functions over the parts; knows no thread and no signal.
+
+A sweep compares every watched folder with the ledger; taking in compares only what was touched. Both are generators of
+IngestEvents and leave behind, in the ledger, which files to try again and which folders cannot be seen.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from termrag.errors import NotFound
+from termrag.events import Failed, Held, Indexed, IngestEvent, Moved, Removed, Skipped
+from termrag.folders import Scope, is_below, stat_file
+from termrag.ledger import WATCH_LOCK, Ledger, lock_holder
+from termrag.logs import logger
+from termrag.parts import Embed, Parts
+from termrag.watchstate import WatchedFolder, WatchState, WatchStatus
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from termrag.ledger import Retry
+
+
+# --- folders -----------------------------------------------------------------------------------------------------
+
+
+def watched(parts: Parts) -> list[WatchedFolder]:
+    """The remembered folders, by path."""
+    if not parts.has_library():
+        return []
+    with parts.open_ledger() as ledger:
+        return ledger.watching.folders()
+
+
+def watch_folder(parts: Parts, path: str | Path, include: Sequence[str], exclude: Sequence[str]) -> WatchedFolder:
+    """Remember a folder; again, with other patterns, replaces them. Raises NotFound for what is no folder."""
+    real = os.path.realpath(Path(path).expanduser().absolute())
+    if not Path(real).is_dir():
+        raise NotFound(f"{path} is no folder", "Only folders are watched; a single file: termrag add FILE")
+    with parts.open_ledger() as ledger:
+        ledger.watching.add(real, include, exclude)
+        return next(each for each in ledger.watching.folders() if each.path == real)
+
+
+def unwatch(parts: Parts, path: str | Path) -> None:
+    """Forget a folder; its documents stay. Raises NotFound if it was not watched."""
+    real = os.path.realpath(Path(path).expanduser().absolute())
+    if parts.has_library():
+        with parts.open_ledger() as ledger:
+            if ledger.watching.drop(real) or ledger.watching.drop(str(path)):
+                return
+    raise NotFound(f"{path} is not watched", "termrag watch ls")
+
+
+def watch_status(parts: Parts) -> WatchStatus:
+    """What the watching process last wrote down; off if there is none."""
+    if not parts.has_library():
+        return WatchStatus()
+    pid = lock_holder(parts.library_folder, WATCH_LOCK)
+    with parts.open_ledger() as ledger:
+        status = ledger.watching.status()
+    if pid is None:
+        return replace(status, state=WatchState.OFF, pid=0, working="", queued=0, eta_s=None, chunks_per_second=0.0)
+    return replace(status, pid=pid or status.pid)
+
+
+def write_status(parts: Parts, status: WatchStatus) -> None:
+    with parts.open_ledger() as ledger:
+        ledger.watching.write_status(replace(status, updated_at=time.time()))
+
+
+def retries(parts: Parts) -> list[Retry]:
+    """The files to be tried again, the soonest first."""
+    with parts.open_ledger() as ledger:
+        return ledger.watching.retries()
+
+
+# --- work --------------------------------------------------------------------------------------------------------
+
+
+def sweep(parts: Parts, embed: Embed, *, sure: bool = False) -> Iterator[IngestEvent]:
+    """Make the library equal to all watched folders. Deletions that look like a mistake wait for a second sweep, unless
+    `sure`."""
+    from termrag.ingest import ingest
+
+    with parts.ingesting(embed) as (ledger, tools):
+        folders = ledger.watching.folders()
+        believed = [each.path for each in folders if sure or each.held]
+        yield from _noted(
+            ingest(
+                [each.path for each in folders],
+                ledger=ledger,
+                tools=tools,
+                exclude=parts.config.documents.exclude,
+                scopes=_scopes(folders),
+                sure=believed,
+            ),
+            ledger,
+            folders,
+            is_sweep=True,
+        )
+
+
+def take_in(parts: Parts, embed: Embed, touched: Collection[str], *, force: bool = False) -> Iterator[IngestEvent]:
+    """Make the library equal to the touched paths, and to what lies below them; `force` reads failed ones again."""
+    from termrag.ingest import ingest
+
+    with parts.ingesting(embed) as (ledger, tools):
+        folders = ledger.watching.folders()
+        ours = {path for path in touched if any(path == each.path or is_below(path, each.path) for each in folders)}
+        ledger.watching.succeeded(set(touched) - ours)
+        yield from _noted(
+            ingest(
+                [each.path for each in folders],
+                ledger=ledger,
+                tools=tools,
+                exclude=parts.config.documents.exclude,
+                scopes=_scopes(folders),
+                touched=ours,
+                sure=(),
+                force=force,
+            ),
+            ledger,
+            folders,
+            is_sweep=False,
+        )
+
+
+def tidy(parts: Parts) -> None:
+    """Compact what many small commits have left. Raises LibraryBusy."""
+    if parts.has_library() and parts.store().stats().fragments > 1:
+        parts.optimize()
+
+
+def preview(parts: Parts) -> dict[str, list[str]]:
+    """What a sweep would do: paths to add, change, move and remove; nothing is changed or read."""
+    from termrag.ingest.plan import make_plan
+
+    with parts.ingesting(_no_embedding) as (ledger, tools):
+        folders = ledger.watching.folders()
+        plan = make_plan(
+            [each.path for each in folders],
+            ledger,
+            is_readable=tools.is_readable,
+            recipe=tools.recipe,
+            exclude=parts.config.documents.exclude,
+            scopes=_scopes(folders),
+        )
+    return {
+        "add": [work.path for work in plan.work if work.entry is None],
+        "change": [work.path for work in plan.work if work.entry is not None],
+        "move": [f"{move.entry.path} -> {move.file.path}" for move in plan.moves],
+        "remove": [entry.path for entry in plan.removals],
+    }
+
+
+def _no_embedding(texts: Sequence[str]) -> NDArray[np.float32]:
+    raise AssertionError("a preview embeds nothing")
+
+
+def _scopes(folders: Iterable[WatchedFolder]) -> dict[str, Scope]:
+    return {each.path: Scope(each.include, each.exclude) for each in folders}
+
+
+def _noted(
+    events: Iterator[IngestEvent], ledger: Ledger, folders: Sequence[WatchedFolder], *, is_sweep: bool
+) -> Iterator[IngestEvent]:
+    """Pass the events on, and keep in the ledger what the next look has to know."""
+    book = ledger.watching
+    troubles = {each.path: "" for each in folders}
+    held: dict[str, int] = {}
+    for event in events:
+        match event:
+            case Held(path, count):
+                held[path] = count
+            case Failed(path, message) | Skipped(path, message):
+                troubles.update((each, message) for each in troubles if each == path or is_below(each, path))
+                if isinstance(event, Failed) and (file := stat_file(path)):
+                    retry = book.failed(path, file.size, file.modified_ns)
+                    logger.info("failed attempts=%d", retry.attempts)
+            case Indexed(path=path) | Removed(path) | Moved(path):
+                book.succeeded([path])
+            case _:
+                pass
+        yield event
+    _note_folders(ledger, folders, troubles if is_sweep else {}, held, is_sweep=is_sweep)
+
+
+def _note_folders(
+    ledger: Ledger,
+    folders: Sequence[WatchedFolder],
+    troubles: dict[str, str],
+    held: dict[str, int],
+    *,
+    is_sweep: bool,
+) -> None:
+    news = [(path, trouble) for path, trouble in troubles.items() if trouble != _known_trouble(path, folders)]
+    if news:
+        ledger.watching.note_trouble(news)
+    for each in folders:
+        count = held.get(each.path, 0)
+        if each.held != count and (is_sweep or count):
+            ledger.watching.note_held(each.path, count)
+
+
+def _known_trouble(path: str, folders: Sequence[WatchedFolder]) -> str:
+    return next(each.trouble for each in folders if each.path == path)
