@@ -9,6 +9,7 @@
     ├── LibraryMismatch                 5    409   the library was built with another embedder or layout
     ├── StoreBusy                       5    409   the store refused a write after several tries
     ├── StoreUnavailable                5    503   the store cannot be reached or is out of space
+    ├── ServiceFailed                   1    500   the service manager is not there, or refused
     └── NotFound                        1    404   no such document, session or model
 
 `message` says what happened and with which value; `hint` is the next command to type.
@@ -103,3 +104,7 @@ class NotFound(TermragError):  # noqa: N818
     """No such document, session or model."""
 
     http_status = 404
+
+
+class ServiceFailed(TermragError):  # noqa: N818
+    """The system's service manager is not there, or refused."""

@@ -190,8 +190,22 @@ class Rag:
         """Forget a watched folder; its documents stay. Raises NotFound."""
         await self._disk.run(watching.unwatch, self._parts, path)
 
-    async def preview_sweep(self) -> dict[str, list[str]]:
-        """What a sweep of the watched folders would add, change, move and remove."""
+    async def stop_watching(self) -> int | None:
+        """Ask the process that watches this library to end, wait for it, and return its number; None if there is
+        none."""
+        return await self._disk.run(watching.stop_watching, self._parts)
+
+    async def sync(self, *, sure: bool = False) -> AsyncGenerator[IngestEvent, None]:
+        """Make the library equal to the watched folders and to all that was added, ending with Finished."""
+        events = self._disk.stream(
+            lambda: watching.sweep(self._parts, self._embed_from_disk, sure=sure, with_added=True)
+        )
+        async with aclosing(events):
+            async for event in events:
+                yield event
+
+    async def preview_sync(self) -> dict[str, list[str]]:
+        """What `sync` would add, change, move and remove: paths by what would happen to them."""
         return await self._disk.run(watching.preview, self._parts)
 
     async def documents(self, patterns: Sequence[str] = ()) -> list[Document]:

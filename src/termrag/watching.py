@@ -7,13 +7,15 @@ IngestEvents and leave behind, in the ledger, which files to try again and which
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from termrag.errors import NotFound
+from termrag.errors import LibraryBusy, NotFound
 from termrag.events import Failed, Held, Indexed, IngestEvent, Moved, Removed, Skipped
 from termrag.folders import Scope, is_below, stat_file
 from termrag.ledger import WATCH_LOCK, Ledger, lock_holder
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 
     from termrag.ledger import Retry
 
+
+_STOP_S = 30.0
 
 # --- folders -----------------------------------------------------------------------------------------------------
 
@@ -71,6 +75,22 @@ def watch_status(parts: Parts) -> WatchStatus:
     return replace(status, pid=pid or status.pid)
 
 
+def stop_watching(parts: Parts) -> int | None:
+    """End the process that watches this library and return its number; None if there is none. Raises LibraryBusy if
+    it does not end."""
+    pid = lock_holder(parts.library_folder, WATCH_LOCK)
+    if not pid:
+        return None
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + _STOP_S
+    while lock_holder(parts.library_folder, WATCH_LOCK) == pid:
+        if time.monotonic() > deadline:
+            raise LibraryBusy(f"process {pid} does not stop watching", f"kill -9 {pid}")
+        time.sleep(0.05)
+    return pid
+
+
 def write_status(parts: Parts, status: WatchStatus) -> None:
     with parts.open_ledger() as ledger:
         ledger.watching.write_status(replace(status, updated_at=time.time()))
@@ -85,17 +105,18 @@ def retries(parts: Parts) -> list[Retry]:
 # --- work --------------------------------------------------------------------------------------------------------
 
 
-def sweep(parts: Parts, embed: Embed, *, sure: bool = False) -> Iterator[IngestEvent]:
-    """Make the library equal to all watched folders. Deletions that look like a mistake wait for a second sweep, unless
-    `sure`."""
+def sweep(parts: Parts, embed: Embed, *, sure: bool = False, with_added: bool = False) -> Iterator[IngestEvent]:
+    """Make the library equal to all watched folders, and `with_added` to what was added by name. Deletions that look
+    like a mistake wait for a second sweep, unless `sure`."""
     from termrag.ingest import ingest
 
     with parts.ingesting(embed) as (ledger, tools):
         folders = ledger.watching.folders()
-        believed = [each.path for each in folders if sure or each.held]
+        roots = _roots(ledger, folders, with_added=with_added)
+        believed = roots if sure else [each.path for each in folders if each.held]
         yield from _noted(
             ingest(
-                [each.path for each in folders],
+                roots,
                 ledger=ledger,
                 tools=tools,
                 exclude=parts.config.documents.exclude,
@@ -146,7 +167,7 @@ def preview(parts: Parts) -> dict[str, list[str]]:
     with parts.ingesting(_no_embedding) as (ledger, tools):
         folders = ledger.watching.folders()
         plan = make_plan(
-            [each.path for each in folders],
+            _roots(ledger, folders, with_added=True),
             ledger,
             is_readable=tools.is_readable,
             recipe=tools.recipe,
@@ -163,6 +184,12 @@ def preview(parts: Parts) -> dict[str, list[str]]:
 
 def _no_embedding(texts: Sequence[str]) -> NDArray[np.float32]:
     raise AssertionError("a preview embeds nothing")
+
+
+def _roots(ledger: Ledger, folders: Sequence[WatchedFolder], *, with_added: bool) -> list[str]:
+    watched = [each.path for each in folders]
+    added = ledger.roots() if with_added else []
+    return watched + [each for each in added if not any(each == path or is_below(each, path) for path in watched)]
 
 
 def _scopes(folders: Iterable[WatchedFolder]) -> dict[str, Scope]:

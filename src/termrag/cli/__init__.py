@@ -15,6 +15,8 @@ COMMANDS = {
     "ask": ("ask", "Ask a question of your documents."),
     "search": ("search", "Find passages without asking a model."),
     "add": ("library", "Index files and folders, or text from standard input."),
+    "sync": ("watch", "Make the index equal to all that was added or is watched."),
+    "watch": ("watch", "Keep folders in the index by themselves."),
     "ls": ("library", "List the indexed documents."),
     "get": ("library", "Show a document's text: FILE, FILE:LINE or FILE#PAGE."),
     "rm": ("library", "Take documents out of the index."),

@@ -14,7 +14,7 @@ import click
 
 from termrag.cli import output
 from termrag.cli.session import open_rag, read_stdin
-from termrag.events import Failed, Finished, Indexed, IngestEvent, Moved, Planned, Progress, Removed, Skipped
+from termrag.events import Failed, Finished, Held, Indexed, IngestEvent, Moved, Planned, Progress, Removed, Skipped
 from termrag.wire import event, plain
 
 if TYPE_CHECKING:
@@ -55,12 +55,12 @@ def add(ctx: click.Context, /, paths: tuple[str, ...], **options: Any) -> None:
                 events = rag.ingest_text(options["name"], read_stdin())
             else:
                 events = rag.ingest(list(paths), force=options["force"], rebuild=options["rebuild"])
-            return await _draw_ingest(events, options)
+            return await draw_ingest(events, options)
 
     output.run_async(work)
 
 
-async def _draw_ingest(events: AsyncGenerator[IngestEvent, None], options: dict[str, Any]) -> int:
+async def draw_ingest(events: AsyncGenerator[IngestEvent, None], options: dict[str, Any]) -> int:
     """Show a run as it goes; failures come at the end, where they are seen."""
     failures: list[Failed] = []
     skipped: list[Skipped] = []
@@ -74,6 +74,11 @@ async def _draw_ingest(events: AsyncGenerator[IngestEvent, None], options: dict[
                     failures.append(item)
                 case Skipped():
                     skipped.append(item)
+                case Held(path, count):
+                    output.note(
+                        f"kept: {count} documents of {output.one_line(path)}, most of it, have no file any more; "
+                        "to believe it: termrag sync --yes"
+                    )
                 case Finished():
                     finished = item
                 case _:
