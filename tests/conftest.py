@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from embedding_endpoint import endpoint  # noqa: F401
 from termrag.config import ModelSettings, OpenAISettings
 from termrag.embedders import Embedder, open_embedder
 from termrag.models import Shelf

@@ -11,6 +11,7 @@ import asyncio
 import errno
 import os
 import time
+import warnings
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Iterator
 from contextlib import aclosing, suppress
@@ -27,7 +28,7 @@ from termrag.logs import logger
 from termrag.parts import Embed, Parts
 from termrag.watchstate import WatchState, WatchStatus
 
-GONE_S = 1.0  # editors save by delete and create: a path that is gone may be back in a moment
+GONE_FACTOR = 3  # editors save by delete and create: a path that is gone may be back in a moment
 NEVER_SETTLES_S = 60.0  # a file that is always being written is read so often
 SECOND_LOOK_S = 60.0  # after deletions that look like a mistake
 _PAUSES_S = (2.0, 5.0, 15.0, 60.0)
@@ -63,7 +64,7 @@ class Settler:
         return min(times, default=float("inf"))
 
     def _due_at(self, path: str, first: float, last: float) -> float:
-        quiet_s = self._settle_s if os.path.lexists(path) else max(GONE_S, self._settle_s)
+        quiet_s = self._settle_s if os.path.lexists(path) else GONE_FACTOR * self._settle_s
         return min(last + quiet_s, first + NEVER_SETTLES_S)
 
 
@@ -81,6 +82,8 @@ class Eyes:
         from watchdog.observers import Observer
 
         if self._observer is None:
+            # A folder that comes and goes quickly is met twice; watchdog says so on stderr, and all is well.
+            warnings.filterwarnings("ignore", "Callback with id", RuntimeWarning)
             self._observer = Observer()
             self._observer.start()
         for path in [each for each in self._seen if each not in folders or _identity(each) != self._seen[each][1]]:
