@@ -64,7 +64,6 @@ def _systemd(command: Sequence[str], home: Path) -> Service:
     unit = f"{_LABEL}.service"
     text = f"""[Unit]
 Description=termrag keeps its library equal to the watched folders
-Documentation=man:systemd.service(5)
 
 [Service]
 Type=exec
