@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from termrag import grounding
 from termrag.engines import Done, Engine, Piece, Prefill
@@ -81,14 +81,19 @@ def ask(request: Request, open_chat: OpenChat, embed: Embed | None) -> Iterator[
     stages.lap("gate")
     if reason:
         yield Refused(reason, evidence.passages)
-        yield Answered(_refused(request.question, reason, evidence.passages, stages))
+        yield Answered(_refused(request.question, reason, evidence, stages))
         return
     chat = yield from open_chat()
     stages.lap("model")
     prompt = _pack(request, evidence, chat)
     grounding.prepare(prompt.passages)
     stages.lap("pack")
-    yield from _generate(request, prompt, chat.engine, embed, stages)
+    for event in _generate(request, prompt, chat.engine, embed, stages):
+        yield _with_notices(event, evidence.notices)
+
+
+def _with_notices(event: AskEvent, notices: tuple[str, ...]) -> AskEvent:
+    return Answered(replace(event.answer, notices=notices)) if notices and isinstance(event, Answered) else event
 
 
 def _refusal(request: Request, evidence: Evidence) -> str:
@@ -103,9 +108,16 @@ def _refusal(request: Request, evidence: Evidence) -> str:
     return "" if decision.passes else decision.reason
 
 
-def _refused(question: str, reason: str, passages: Sequence[Passage], stages: Stages) -> Answer:
+def _refused(question: str, reason: str, evidence: Evidence, stages: Stages) -> Answer:
     return Answer(
-        question, Verdict.NOT_FOUND, "", "", passages=tuple(passages), reason=reason, stages_ms=tuple(stages.laps)
+        question,
+        Verdict.NOT_FOUND,
+        "",
+        "",
+        passages=evidence.passages,
+        reason=reason,
+        stages_ms=tuple(stages.laps),
+        notices=evidence.notices,
     )
 
 

@@ -98,6 +98,14 @@ class Indexed:
 
 
 @dataclass(frozen=True, slots=True)
+class Embedded:
+    """Documents that were searchable by their words alone have their vectors now."""
+
+    documents: int
+    chunks: int
+
+
+@dataclass(frozen=True, slots=True)
 class Skipped:
     path: str
     reason: str
@@ -158,7 +166,7 @@ class Finished:
     interrupted: bool = False
 
 
-IngestEvent = Planned | Held | Indexed | Skipped | Failed | Moved | Removed | Progress | Finished
+IngestEvent = Planned | Held | Indexed | Embedded | Skipped | Failed | Moved | Removed | Progress | Finished
 
 # --- fetching models ---------------------------------------------------------------------------------------------
 

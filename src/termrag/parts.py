@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -185,6 +185,7 @@ class Parts:
             mode=mode,
             languages=self._languages(),
             count_tokens=self.embedder().count_tokens,
+            unembedded=self._unembedded,
         )
 
     def evidence(self, question: str, filters: Filters) -> Evidence:
@@ -196,7 +197,7 @@ class Parts:
         hits = self.search(question, _JUDGED, filters, "hybrid")
         count = self.embedder().count_tokens
         chosen = passages(hits, store=self.store(), settings=settings, count_tokens=count)
-        return Evidence(tuple(hits), tuple(chosen))
+        return Evidence(tuple(hits), tuple(chosen), self._notices())
 
     def evidence_in(self, name: str, text: str, question: str) -> Evidence:
         """Passages of a text that was handed over with the question."""
@@ -259,9 +260,29 @@ class Parts:
         with self.open_ledger() as ledger:
             return tuple(ledger.languages())
 
-    def ingest(self, paths: Sequence[Path], embed: Embed, *, force: bool, rebuild: bool) -> Iterator[IngestEvent]:
-        """Make the library equal to the files; see `termrag.ingest.ingest`."""
+    def _unembedded(self, document_ids: Collection[str]) -> Collection[str]:
+        if not self.has_library():
+            return ()
+        with self.open_ledger() as ledger:
+            return ledger.unembedded(document_ids)
+
+    def _notices(self) -> tuple[str, ...]:
+        """What whoever asks should know of the library."""
+        if not self.has_library():
+            return ()
+        with self.open_ledger() as ledger:
+            counts = ledger.counts()
+        if not counts.unembedded:
+            return ()
+        return (f"{counts.unembedded} of {counts.indexed} documents are found by their words only so far",)
+
+    def ingest(
+        self, paths: Sequence[Path], embed: Embed, *, force: bool, rebuild: bool, wait: bool
+    ) -> Iterator[IngestEvent]:
+        """Make the library equal to the files; see `termrag.ingest.ingest`. Vectors are left to the process that
+        watches, if there is one and `wait` does not ask for them."""
         from termrag import ingest
+        from termrag.ledger import WATCH_LOCK, lock_holder
 
         with self.ingesting(embed) as (ledger, tools):
             yield from ingest.ingest(
@@ -271,6 +292,7 @@ class Parts:
                 exclude=self.config.documents.exclude,
                 force=force,
                 rebuild=rebuild,
+                follow=wait or lock_holder(self.library_folder, WATCH_LOCK) is None,
             )
 
     def ingest_text(self, name: str, text: str, embed: Embed) -> Iterator[IngestEvent]:

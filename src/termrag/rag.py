@@ -131,14 +131,17 @@ class Rag:
     # --- documents -----------------------------------------------------------------------------------------------
 
     async def ingest(
-        self, paths: Sequence[str | Path], *, force: bool = False, rebuild: bool = False
+        self, paths: Sequence[str | Path], *, force: bool = False, rebuild: bool = False, wait: bool = False
     ) -> AsyncGenerator[IngestEvent, None]:
         """Make the library equal to the given files and folders, ending with Finished. One bad file is a Failed
-        event. `rebuild` empties the index first. Leaving the stream keeps what is finished."""
+        event. `rebuild` empties the index first. Leaving the stream keeps what is finished.
+
+        Documents are found by their words as soon as they are read. Their vectors follow: here, or, unless `wait`, by
+        the process that watches the library, if there is one."""
 
         def start() -> Iterator[IngestEvent]:
             return self._parts.ingest(
-                [Path(path) for path in paths], self._embed_from_disk, force=force, rebuild=rebuild
+                [Path(path) for path in paths], self._embed_from_disk, force=force, rebuild=rebuild, wait=wait
             )
 
         async with aclosing(self._disk.stream(start)) as events:

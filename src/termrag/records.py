@@ -79,7 +79,8 @@ class DocumentState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A file that the library knows. `id` is given once and follows the file through renames."""
+    """A file that the library knows. `id` is given once and follows the file through renames. `unembedded` of its
+    chunks are found by their words only, until their vectors are computed."""
 
     id: str
     path: str
@@ -99,6 +100,7 @@ class Document:
     hint: str = ""
     warnings: tuple[str, ...] = ()
     indexed_at: float = 0.0
+    unembedded: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,11 +134,12 @@ class IndexedChunk:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What is written to a store: an indexed chunk, the analysed words that full-text search sees, its vector."""
+    """What is written to a store: an indexed chunk, the analysed words that full-text search sees, its vector; None
+    while it is not computed yet."""
 
     chunk: IndexedChunk
     terms: str
-    vector: NDArray[np.float32]
+    vector: NDArray[np.float32] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,6 +344,7 @@ class Answer:
     model: str = ""
     engine: str = ""
     stages_ms: Sequence[tuple[str, float]] = ()
+    notices: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> Exit:
@@ -398,3 +402,4 @@ class Status:
     model: str
     model_is_here: bool
     failures: tuple[Document, ...] = ()
+    unembedded: int = 0  # documents that are found by their words only so far

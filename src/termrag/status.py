@@ -22,11 +22,11 @@ def take_status(parts: Parts) -> Status:
     settings = parts.config.models
     is_remote = choice.name == "openai"
     model = parts.config.openai.model if is_remote else settings.chat
-    documents, failed, chunks, failures = 0, 0, 0, []
+    documents, failed, chunks, unembedded, failures = 0, 0, 0, 0, []
     if parts.has_library():
         with parts.open_ledger() as ledger:
             counts = ledger.counts()
-            documents, failed, chunks = counts.indexed, counts.failed, counts.chunks
+            documents, failed, chunks, unembedded = counts.indexed, counts.failed, counts.chunks, counts.unembedded
             failures = ledger.failures()
     return Status(
         library=str(parts.library_folder),
@@ -41,6 +41,7 @@ def take_status(parts: Parts) -> Status:
         model=model,
         model_is_here=is_remote or choice.name == "scripted" or parts.is_here(model, choice.name),
         failures=tuple(failures),
+        unembedded=unembedded,
     )
 
 

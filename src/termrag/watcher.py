@@ -33,6 +33,7 @@ NEVER_SETTLES_S = 60.0  # a file that is always being written is read so often
 SECOND_LOOK_S = 60.0  # after deletions that look like a mistake
 _PAUSES_S = (2.0, 5.0, 15.0, 60.0)
 _STATUS_S = 1.0
+_LOOK_FOR_OTHERS_S = 5.0
 
 WatchEvent = IngestEvent | Notice
 
@@ -203,10 +204,22 @@ class Watcher:
             failed = await self._failed_files()
             async for event in self._work(WatchState.INDEXING, lambda: self._take_in(failed, force=True)):
                 yield event
+        elif await self._has_vectors_to_come(now):
+            async for event in self._work(WatchState.EMBEDDING, lambda: watching.embed_some(self._parts, self._embed)):
+                yield event
         elif now >= self._rest_at:
             await self._rest()
         else:
-            await self._wait(min(self._settler.next_due(), self._next_sweep, self._rest_at))
+            soon = now + _LOOK_FOR_OTHERS_S  # another process may have left vectors to be computed
+            await self._wait(min(self._settler.next_due(), self._next_sweep, self._rest_at, soon))
+
+    async def _has_vectors_to_come(self, now: float) -> bool:
+        """Asked only when there is nothing more urgent: what has just changed goes first."""
+        if self._settler.next_due() <= now + self._settings.settle_s:
+            return False
+        waiting = await self._disk.run(watching.waiting_chunks, self._parts)
+        self._status = replace(self._status, unembedded_chunks=waiting)
+        return waiting > 0
 
     async def _wait(self, until: float) -> None:
         """Until there is news, or a time has come."""

@@ -122,6 +122,7 @@ def sweep(parts: Parts, embed: Embed, *, sure: bool = False, with_added: bool = 
                 exclude=parts.config.documents.exclude,
                 scopes=_scopes(folders),
                 sure=believed,
+                follow=with_added,
             ),
             ledger,
             folders,
@@ -147,11 +148,28 @@ def take_in(parts: Parts, embed: Embed, touched: Collection[str], *, force: bool
                 touched=ours,
                 sure=(),
                 force=force,
+                follow=False,
             ),
             ledger,
             folders,
             is_sweep=False,
         )
+
+
+def waiting_chunks(parts: Parts) -> int:
+    """How many vectors are still to come."""
+    if not parts.has_library():
+        return 0
+    with parts.open_ledger() as ledger:
+        return ledger.waiting_chunks()
+
+
+def embed_some(parts: Parts, embed: Embed) -> Iterator[IngestEvent]:
+    """One batch of the vectors that are still to come, those of the newest documents."""
+    from termrag.ingest import Embedding, follow
+
+    with parts.ingesting(embed) as (ledger, tools):
+        yield from follow(ledger, tools, Embedding(tools), once=True)
 
 
 def tidy(parts: Parts) -> None:

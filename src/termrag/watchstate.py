@@ -30,6 +30,7 @@ class WatchState(StrEnum):
     IDLE = "idle"
     SWEEPING = "sweeping"
     INDEXING = "indexing"
+    EMBEDDING = "embedding"  # vectors of documents that are found by their words already
     PAUSED = "paused"  # something stands in the way; `reason` says what, and it goes on by itself
 
 
@@ -45,6 +46,7 @@ class WatchStatus:
     working: str = ""
     done: int = 0
     failed: int = 0
+    unembedded_chunks: int = 0
     chunks_per_second: float = 0.0
     eta_s: float | None = None
     polling: bool = False

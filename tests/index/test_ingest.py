@@ -18,7 +18,8 @@ from index_library import DIMENSION, Library
 from numpy.typing import NDArray
 
 from termrag.errors import EngineFailed, NotFound
-from termrag.events import Failed, Finished, Indexed, IngestEvent, Moved, Planned, Removed, Skipped
+from termrag.events import Embedded, Failed, Finished, Indexed, IngestEvent, Moved, Planned, Removed, Skipped
+from termrag.ingest import Embedding, follow, ingest
 from termrag.ledger import Ledger, rebuild
 from termrag.records import DocumentState, Filters
 from termrag.stores import Identity
@@ -364,13 +365,15 @@ def make_many(folder: Path, count: int) -> None:
 
 
 def assert_the_rest_follows(library: Library, folder: Path, count: int) -> None:
-    assert 0 < library.ledger.counts().indexed < count
+    assert 0 < library.ledger.counts().indexed <= count
+    assert library.ledger.counts().indexed < count or library.ledger.counts().unembedded
     assert library.ledger.counts().pending == 0
     stored = {chunk.document_id for chunk in library.store().scan()}
     assert stored == {document.id for document in library.ledger.documents()}
     embedded = len(library.embedded)
     library.add(folder)
     assert library.ledger.counts().indexed == count
+    assert library.ledger.counts().unembedded == 0
     assert len(library.embedded) <= count + 64 or len(library.embedded) - embedded < count
 
 
@@ -465,3 +468,47 @@ def test_a_run_with_nothing_to_do_loads_nothing_heavy(library: Library, notes: P
         check=True,
     )
     assert done.stdout.strip() == "[]"
+
+
+# --- words first -----------------------------------------------------------------------------------------------------
+
+
+def test_many_documents_are_found_by_their_words_before_their_vectors_come(library: Library, tmp_path: Path) -> None:
+    make_many(tmp_path / "many", 300)
+    seen: list[tuple[int, int]] = []
+    for event in library.stream(tmp_path / "many"):
+        if isinstance(event, Indexed | Embedded):
+            counts = library.ledger.counts()
+            seen.append((counts.indexed, counts.unembedded))
+
+    assert seen[0] == (256, 256), "the first commit waits for no vector"
+    assert library.store().search_terms("note7", 5, Filters()) or library.store().search_terms("7", 5, Filters())
+    assert seen[-1] == (300, 0)
+
+
+def test_vectors_left_for_later_are_computed_newest_first(library: Library, tmp_path: Path) -> None:
+    make_many(tmp_path / "many", 100)
+    run = ingest([tmp_path / "many"], ledger=library.ledger, tools=library.tools(), follow=False)
+    assert last(list(run)).embedded == 0
+    assert library.ledger.counts().unembedded == 100
+    (tmp_path / "many" / "new.md").write_text("# Newest\n\nWords of the newest note.\n" * 3)
+    list(ingest([tmp_path / "many"], ledger=library.ledger, tools=library.tools(), follow=False))
+
+    list(follow(library.ledger, library.tools(), Embedding(library.tools()), once=True))
+
+    waiting = {entry.path for entry in library.ledger.waiting(1000)}
+    assert library.ledger.counts().unembedded == len(waiting) == 100 - 64
+    assert library.ledger.entry(str(tmp_path / "many" / "new.md")) is not None
+    assert str(tmp_path / "many" / "new.md") not in waiting
+
+
+def test_of_a_changed_document_only_the_changed_chunks_are_embedded(library: Library, notes: Path) -> None:
+    library.add(notes)
+    before = len(library.embedded)
+    tide = notes / "sub" / "tide.md"
+    tide.write_text(tide.read_text() + "\n\n# The end\n\nA new ending.\n")
+
+    library.add(notes)
+
+    assert 1 <= len(library.embedded) - before <= 2
+    assert len(library.contents()[str(tide)]) > 3

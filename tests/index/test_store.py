@@ -8,6 +8,7 @@ import shutil
 import stat
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -167,6 +168,22 @@ def test_relocating_keeps_chunks_and_vectors(store: Store) -> None:
     after = store.vectors("d1")
     assert all(np.array_equal(before[key], after[key]) for key in before)
     assert store.chunks("d2")[0].path == "/docs/a.md"
+
+
+def test_a_row_without_a_vector_is_found_by_its_words_until_it_is_filled(store: Store) -> None:
+    rows = [row("a", 0, "harbour"), row("a", 1, "lamp"), row("b", 0, "tide")]
+    store.replace({"a": [replace(each, vector=None) for each in rows[:2]], "b": rows[2:]})
+
+    assert [found.chunk.chunk_id for found in store.search_terms("lamp", 5, Filters())] == ["a#000001"]
+    assert [found.chunk.document_id for found in store.search_vector(vector(1), 5, Filters())] == ["b"]
+    assert store.vectors("a") == {}
+
+    store.fill(["a", "b", "unknown"], {"hash of lamp": vector(0, 1), "hash of tide": vector(0, 0, 1)})
+
+    assert set(store.vectors("a")) == {"hash of lamp"}
+    assert np.allclose(store.vectors("b")["hash of tide"], vector(1)), "what is there already stays"
+    assert len(store.chunks("a")) == 2
+    assert store.search_vector(vector(0, 1), 1, Filters())[0].chunk.text == "text of lamp"
 
 
 def test_chosen_positions_of_a_document_come_in_order(store: Store) -> None:

@@ -37,6 +37,7 @@ Runs again at the cost of one look per unchanged file. Exit code 1 only if every
     is_flag=True,
     help="Make the index anew, for another embedding model. Without PATHS: all that was added.",
 )
+@click.option("--wait", is_flag=True, help="End only when every vector is there too, even if a process watches.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object at the end.")
 @click.option("--jsonl", is_flag=True, help="One JSON object per event, as it happens.")
 @click.option("-q", "--quiet", is_flag=True, help="Only failures.")
@@ -54,8 +55,13 @@ def add(ctx: click.Context, /, paths: tuple[str, ...], **options: Any) -> None:
             if paths == ("-",):
                 events = rag.ingest_text(options["name"], read_stdin())
             else:
-                events = rag.ingest(list(paths), force=options["force"], rebuild=options["rebuild"])
-            return await draw_ingest(events, options)
+                events = rag.ingest(
+                    list(paths), force=options["force"], rebuild=options["rebuild"], wait=options["wait"]
+                )
+            code = await draw_ingest(events, options)
+            if not options["quiet"] and (waiting := (await rag.status()).unembedded):
+                output.note(f"{waiting} documents are found by their words; their vectors follow (termrag status)")
+            return code
 
     output.run_async(work)
 
@@ -290,10 +296,11 @@ def status(ctx: click.Context, *, as_json: bool) -> None:
 
 
 def _show_status(now: Status) -> None:
+    words_only = f", {now.unembedded} found by their words only so far" if now.unembedded else ""
     here = "here" if now.model_is_here else "not on this machine"
     rows = [
         ("library", output.one_line(now.library)),
-        ("documents", f"{now.documents} indexed, {now.failed} failed"),
+        ("documents", f"{now.documents} indexed, {now.failed} failed{words_only}"),
         ("chunks", str(now.chunks)),
         ("store", f"{now.store}, {output.size(now.size_bytes)}"),
         ("embedding", now.embedder),

@@ -15,12 +15,13 @@ from termrag.errors import EngineFailed, ModelMissing, NotFound
 from termrag.events import Held, IngestEvent
 from termrag.folders import NO_SCOPES, Scope
 from termrag.globs import glob_matcher
+from termrag.ingest.follow import Embedding, follow
 from termrag.ingest.plan import TEXT_PREFIX, Plan, Work, hold_back, make_plan, text_file
 from termrag.ingest.run import Run
 from termrag.ingest.tools import Embed, Tools, make_tools
 from termrag.ledger import FileEntry, Ledger
 
-__all__ = ["TEXT_PREFIX", "Embed", "Tools", "ingest", "ingest_text", "make_tools", "remove"]
+__all__ = ["TEXT_PREFIX", "Embed", "Embedding", "Tools", "follow", "ingest", "ingest_text", "make_tools", "remove"]
 
 
 def ingest(
@@ -34,11 +35,15 @@ def ingest(
     sure: Collection[str] | None = None,
     force: bool = False,
     rebuild: bool = False,
+    follow: bool = True,
 ) -> Iterator[IngestEvent]:
     """Index what is new or changed, follow what moved, remove what vanished below the given folders.
 
     `scopes` are patterns of single folders; with `touched` only these paths are looked at. Where `sure` is given, the
     deletion of most of a folder that is not in it is held back, and told by Held.
+
+    Documents are committed by their words as soon as they are read; with `follow` the vectors of all that wait come
+    after, else somebody calls `follow` later.
 
     `force` reads every file again, failed ones too, and computes only the vectors that are not known; `rebuild` empties
     the index first and reads every known document again. Planned comes first, Finished last. Ctrl-C ends in a Finished
@@ -72,7 +77,7 @@ def ingest(
                 yield Held(root, count)
         yield from run.carry_out(planned)
 
-    run = Run(ledger, tools, force=force)
+    run = Run(ledger, tools, force=force, follow=follow)
     yield from _to_the_end(run, start)
 
 
@@ -94,7 +99,7 @@ def remove(references: Sequence[str], *, ledger: Ledger, tools: Tools) -> Iterat
         if not found:
             raise NotFound(f"no documents match {reference}", "termrag ls")
         entries.update((entry.id, entry) for entry in found)
-    run = Run(ledger, tools)
+    run = Run(ledger, tools, follow=False)
     yield from _to_the_end(run, lambda: run.remove(Plan(removals=list(entries.values()))))
     ledger.drop_roots([root for root in ledger.roots() if not ledger.entries(below=root)])
 

@@ -28,7 +28,8 @@ _BATCH = 500
 def commit_documents(
     prepared: Sequence[Prepared], vectors: Mapping[str, NDArray[np.float32]], ledger: Ledger, tools: Tools
 ) -> None:
-    """Put documents into the store in one commit; a document that another process indexed meanwhile is left out."""
+    """Put documents into the store in one commit, chunks without a known vector by their words alone; a document that
+    another process indexed meanwhile is left out."""
     if not prepared:
         return
     store = tools.open_store()
@@ -46,7 +47,7 @@ def commit_documents(
                 ledger.keep_text(document_id, each.work.text.encode("utf-8", "replace").decode())
         store.replace({document_id: _rows(document_id, each, vectors) for document_id, each in kept})
         ledger.finish(
-            [_document(document_id, each) for document_id, each in kept],
+            [_document(document_id, each, vectors) for document_id, each in kept],
             [_entry(document_id, each.file, each.content_hash, tools.recipe) for document_id, each in kept],
         )
         store.maintain()
@@ -157,7 +158,7 @@ def _entry(document_id: str, file: FoundFile, content_hash: str, recipe: str) ->
     )
 
 
-def _document(document_id: str, each: Prepared) -> Document:
+def _document(document_id: str, each: Prepared, vectors: Mapping[str, NDArray[np.float32]]) -> Document:
     content = each.content
     return Document(
         id=document_id,
@@ -176,6 +177,7 @@ def _document(document_id: str, each: Prepared) -> Document:
         tags=tuple(map(_clean, content.tags)),
         warnings=tuple(map(_clean, content.warnings)),
         indexed_at=time.time(),
+        unembedded=sum(piece.hash not in vectors for piece in each.pieces),
     )
 
 
@@ -217,7 +219,7 @@ def _rows(document_id: str, each: Prepared, vectors: Mapping[str, NDArray[np.flo
                 modified_ns=each.file.modified_ns,
             ),
             _clean(piece.terms),
-            vectors[piece.hash],
+            vectors.get(piece.hash),
         )
         for piece in each.pieces
     ]

@@ -7,9 +7,9 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from termrag.errors import EngineFailed
 from termrag.events import Failed, Finished, Indexed, IngestEvent, Moved, Planned, Progress, Removed, Skipped
 from termrag.ingest.commit import commit_documents, commit_failures, commit_places, commit_removals
+from termrag.ingest.follow import Embedding, by_length, follow
 from termrag.ingest.plan import Plan, Work
 from termrag.ingest.prepare import Bad, Prepared, Same, prepare
 from termrag.ingest.tools import Tools
@@ -19,11 +19,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_SLICE = 64  # texts per call of the embedder: so often is there progress, so soon is a run stopped
-_LEAST_BATCH, _MOST_BATCH = 128, 512  # texts to embed per commit
-_MOST_CHUNKS = 2048  # chunks per commit where few of them need embedding
+_AT_ONCE = 32  # so few texts are embedded before their documents are committed: a second, and one commit less
+_MOST_CHUNKS = 2048  # chunks per commit
 _MOST_WAITING = 256  # documents that wait for a commit
-_COMMIT_S = 4.0
+_COMMIT_S = 2.0  # so long at most: what is read is soon found by its words
 _PROGRESS_S = 0.1
 _REMEMBERED = 8192  # vectors kept for copies that follow in the same run
 
@@ -31,12 +30,13 @@ _REMEMBERED = 8192  # vectors kept for copies that follow in the same run
 class Run:
     """The state of one run. `flush` makes lasting what is finished, at any moment."""
 
-    def __init__(self, ledger: Ledger, tools: Tools, *, force: bool = False) -> None:
+    def __init__(self, ledger: Ledger, tools: Tools, *, force: bool = False, follow: bool = True) -> None:
         self._ledger = ledger
         self._tools = tools
         self._force = force
-        self._begun = time.monotonic()
-        self._embed_s = 0.0
+        self._follow = follow
+        self._begun = self._committed = time.monotonic()
+        self._embedding = Embedding(tools)
         self._shown = 0.0
         self._files_total = self._files_done = 0
         self._bytes_total = self._bytes_done = 0
@@ -48,7 +48,12 @@ class Run:
         self._vectors: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
         self._unclaimed: set[str] = set()  # computed, but not yet counted for a document
         self.indexed = self.unchanged = self.moved = self.removed = self.skipped = self.failed = 0
-        self.chunks = self.embedded = 0
+        self.chunks = 0
+
+    @property
+    def embedded(self) -> int:
+        """Texts that were embedded."""
+        return self._embedding.texts
 
     def carry_out(self, plan: Plan) -> Iterator[IngestEvent]:
         """Everything but the Finished event."""
@@ -67,8 +72,12 @@ class Run:
         for work in plan.work:
             yield from self._progress(work.path)
             yield from self._take(work)
-        yield from self._embed_and_settle()
+        if len(self._missing) <= _AT_ONCE:
+            self._embed()
+        yield from self._settle()
         yield from self._remove(plan)
+        if self._follow:
+            yield from follow(self._ledger, self._tools, self._embedding)
 
     def remove(self, plan: Plan) -> Iterator[IngestEvent]:
         yield _planned(plan)
@@ -89,8 +98,7 @@ class Run:
         )
 
     def flush(self) -> list[IngestEvent]:
-        """Commit the documents that have all their vectors, and return what happened."""
-        self._waiting = [each for each in self._waiting if all(self._has(piece.hash, each) for piece in each.pieces)]
+        """Commit the documents that were read, and return what happened."""
         return list(self._settle())
 
     # --- stages --------------------------------------------------------------------------------------------------
@@ -107,7 +115,7 @@ class Run:
             case Prepared():
                 self._wait(outcome)
                 if self._is_full():
-                    yield from self._embed_and_settle()
+                    yield from self._settle()
 
     def _wait(self, prepared: Prepared) -> None:
         self._waiting.append(prepared)
@@ -118,41 +126,20 @@ class Run:
 
     def _is_full(self) -> bool:
         return (
-            len(self._missing) >= self._batch()
-            or self._waiting_chunks >= _MOST_CHUNKS
+            self._waiting_chunks >= _MOST_CHUNKS
             or len(self._waiting) >= _MOST_WAITING
+            or (len(self._missing) > _AT_ONCE and time.monotonic() - self._committed > _COMMIT_S)
         )
-
-    def _batch(self) -> int:
-        """As many texts as the embedder does in a few seconds."""
-        if not self.embedded:
-            return _LEAST_BATCH
-        return int(min(max(_COMMIT_S * self.embedded / max(self._embed_s, 1e-6), _LEAST_BATCH), _MOST_BATCH))
 
     def _has(self, text_hash: str, document: Prepared) -> bool:
         return text_hash in document.known or text_hash in self._vectors
 
-    def _embed_and_settle(self) -> Iterator[IngestEvent]:
-        # Texts of like length go together: the embedder pads each to the longest of its batch.
-        texts = sorted(self._missing.items(), key=lambda item: len(item[1]))
-        for start in range(0, len(texts), _SLICE):
-            part = texts[start : start + _SLICE]
-            self._embed(part)
-            yield from self._progress("")
-        yield from self._settle()
-
-    def _embed(self, part: Sequence[tuple[str, str]]) -> None:
-        import numpy as np
-
-        begun = time.monotonic()
-        vectors = self._tools.embed([text for _, text in part])
-        self._embed_s += time.monotonic() - begun
-        if len(vectors) != len(part) or not np.isfinite(vectors).all():
-            raise EngineFailed("the embedding model gave what is no vector", "termrag doctor")
-        for (text_hash, _), vector in zip(part, vectors, strict=True):
-            self._vectors[text_hash] = vector
-            self._unclaimed.add(text_hash)
-        self.embedded += len(part)
+    def _embed(self) -> None:
+        """Few texts: their documents are committed with their vectors."""
+        for part in by_length(self._missing):
+            vectors = self._embedding.embed(part)
+            self._vectors.update(vectors)
+            self._unclaimed.update(vectors)
 
     def _settle(self) -> Iterator[IngestEvent]:
         """Commit what is ready. The events come after the commit: what is told is lasting."""
@@ -160,6 +147,7 @@ class Run:
         known = {text_hash: vector for each in ready for text_hash, vector in each.known.items()}
         commit_documents(ready, {**self._vectors, **known}, self._ledger, self._tools)
         self._waiting, self._waiting_chunks, self._missing = [], 0, {}
+        self._committed = time.monotonic()
         fresh = self._fresh(ready)
         while len(self._vectors) > _REMEMBERED:
             self._vectors.popitem(last=False)
@@ -218,7 +206,7 @@ class Run:
             files_done=self._files_done,
             files_total=self._files_total,
             chunks_done=self.embedded,
-            chunks_per_second=self.embedded / self._embed_s if self._embed_s else 0.0,
+            chunks_per_second=self._embedding.rate,
             eta_s=elapsed * left / self._bytes_done if self._bytes_done else None,
             current=current,
         )

@@ -54,6 +54,11 @@ _MIGRATIONS = (
     ) STRICT;
     CREATE TABLE watcher (one INTEGER PRIMARY KEY CHECK (one = 1), state TEXT NOT NULL) STRICT;
     """,
+    # `unembedded` chunks of a document have no vector yet.
+    """
+    ALTER TABLE documents ADD COLUMN unembedded INTEGER NOT NULL DEFAULT 0;
+    CREATE INDEX documents_unembedded ON documents (indexed_at) WHERE unembedded > 0;
+    """,
 )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,9 +23,11 @@ from termrag.ledger.lock import lock_holder, write_lock
 from termrag.ledger.watching import WatchBook
 from termrag.records import Document, DocumentState
 
+_WAITING = "unembedded > 0 AND state = 'indexed'"
+
 _COLUMNS = (
     "id, path, state, size, modified_ns, content_hash, media_type, title, author, created, language, pages, chunks, "
-    "tags, error, hint, warnings, indexed_at"
+    "tags, error, hint, warnings, indexed_at, unembedded"
 )
 
 
@@ -46,12 +48,13 @@ class FileEntry:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Documents by state; `chunks` are those of the indexed ones."""
+    """Documents by state; `chunks` are those of the indexed ones, of which `unembedded` documents lack vectors."""
 
     indexed: int
     failed: int
     pending: int
     chunks: int
+    unembedded: int = 0
 
 
 class Ledger:
@@ -115,7 +118,33 @@ class Ledger:
         number = {state: count for state, count, _ in rows}
         chunks = sum(total for state, _, total in rows if state == "indexed")
         unfinished = number.get("pending", 0) + number.get("removing", 0)
-        return Counts(number.get("indexed", 0), number.get("failed", 0), unfinished, chunks)
+        unembedded = self._db.execute(f"SELECT count(*) FROM documents WHERE {_WAITING}").fetchone()[0]
+        return Counts(number.get("indexed", 0), number.get("failed", 0), unfinished, chunks, unembedded)
+
+    # --- vectors that are still to come --------------------------------------------------------------------------
+
+    def waiting(self, limit: int) -> list[FileEntry]:
+        """Documents that lack vectors, the newest first."""
+        return list(self._entries(f"{_WAITING} ORDER BY indexed_at DESC LIMIT ?", (limit,)).values())
+
+    def waiting_chunks(self) -> int:
+        """How many vectors are still to come."""
+        found = self._db.execute(f"SELECT coalesce(sum(unembedded), 0) FROM documents WHERE {_WAITING}").fetchone()
+        return int(found[0])
+
+    def unembedded(self, document_ids: Collection[str]) -> set[str]:
+        """Those of the documents that lack vectors."""
+        marks = ", ".join("?" * len(document_ids))
+        rows = self._db.execute(f"SELECT id FROM documents WHERE {_WAITING} AND id IN ({marks})", list(document_ids))
+        return {document_id for (document_id,) in rows}
+
+    def note_embedded(self, entries: Iterable[FileEntry]) -> None:
+        """All vectors are there, of those documents whose content is still the same."""
+        with transaction(self._db):
+            self._db.executemany(
+                "UPDATE documents SET unembedded = 0 WHERE id = ? AND content_hash = ?",
+                [(each.id, each.content_hash) for each in entries],
+            )
 
     def languages(self) -> list[str]:
         """The languages of the indexed documents, most frequent first; the unknown one is left out."""
@@ -177,7 +206,7 @@ class Ledger:
         """Write down the outcome, indexed or failed, of documents with what was known of their files."""
         with transaction(self._db):
             self._db.executemany(
-                f"INSERT INTO documents ({_COLUMNS}, device, inode, recipe) VALUES ({', '.join('?' * 21)}) "
+                f"INSERT INTO documents ({_COLUMNS}, device, inode, recipe) VALUES ({', '.join('?' * 22)}) "
                 f"ON CONFLICT (id) DO UPDATE SET {_ASSIGNMENTS}",
                 [_values(document, file) for document, file in zip(documents, files, strict=True)],
             )
@@ -259,7 +288,7 @@ def _values(document: Document, file: FileEntry) -> tuple[Any, ...]:
     return (
         d.id, os.fsencode(d.path), d.state, d.size_bytes, d.modified_ns, d.content_hash, d.media_type, d.title,
         d.author, d.created, d.language, d.pages, d.chunks, json.dumps(d.tags), d.error, d.hint, json.dumps(d.warnings),
-        d.indexed_at, file.device, file.inode, file.recipe,
+        d.indexed_at, d.unembedded, file.device, file.inode, file.recipe,
     )  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Literal
@@ -22,6 +22,7 @@ Mode = Literal["hybrid", "vector", "text"]
 
 _NAME_GAIN = 2.0  # a document named by the whole question weighs three times as much
 _CROWDED = 0.1  # below this share of chunks that are not their document's only one, names weigh nothing
+_LATE = 8  # chunks without vectors that a search computes itself: a quarter of a second on a CPU
 _JUDGED = 5  # best chunks of each leg: they tell in what language and form the answer is written
 
 
@@ -36,19 +37,27 @@ def search(
     mode: Mode = "hybrid",
     languages: Sequence[str] = (),
     count_tokens: Callable[[str], int] | None = None,
+    unembedded: Callable[[Collection[str]], Collection[str]] = lambda _: (),
 ) -> list[Hit]:
     """Return at most `limit` chunks, best first, near-duplicates left out.
 
     `languages` are those of the library, most frequent first; `count_tokens` is the embedder's: it tells how far the
-    vectors can be trusted. A leg brings `settings.candidates` chunks, or `limit` if that is more. A query without
-    words finds nothing. Raises what the store and the embedder raise.
+    vectors can be trusted. `unembedded` tells which of some documents lack vectors yet: the best of their chunks that
+    the words find are embedded here, so that nothing new is ranked behind what is old. A leg brings
+    `settings.candidates` chunks, or `limit` if that is more. A query without words finds nothing. Raises what the store
+    and the embedder raise.
     """
     if not query.strip():
         return []
     filters, depth = filters or Filters(), max(settings.candidates, limit)
     wanted = keywords(query, languages)
     by_words = store.search_terms(query_terms(query, languages), depth, filters) if mode != "vector" else []
-    by_vector = store.search_vector(embed([query])[0], depth, filters) if mode != "text" else []
+    by_vector: Sequence[Found] = []
+    if mode != "text":
+        vector = embed([query])[0]
+        by_vector = store.search_vector(vector, depth, filters)
+        late = _without_vector(by_words[:_LATE], by_vector, unembedded)
+        by_vector = _with_late(by_vector, late, vector, embed)[:depth]
     weight = {"vector": 1.0, "text": 0.0}.get(mode)
     if weight is None:
         best = {found.chunk.chunk_id: found.chunk.text for found in (*by_words[:_JUDGED], *by_vector[:_JUDGED])}
@@ -61,6 +70,28 @@ def search(
         if seen.is_new(hit.chunk):
             hits.append(_with_coverage(hit, wanted))
     return hits
+
+
+def _without_vector(
+    by_words: Sequence[Found], by_vector: Sequence[Found], unembedded: Callable[[Collection[str]], Collection[str]]
+) -> list[IndexedChunk]:
+    known = {found.chunk.chunk_id for found in by_vector}
+    chunks = [found.chunk for found in by_words if found.chunk.chunk_id not in known]
+    waiting = unembedded({chunk.document_id for chunk in chunks}) if chunks else ()
+    return [chunk for chunk in chunks if chunk.document_id in waiting]
+
+
+def _with_late(
+    by_vector: Sequence[Found],
+    late: Sequence[IndexedChunk],
+    vector: NDArray[np.float32],
+    embed: Callable[[Sequence[str]], NDArray[np.float32]],
+) -> Sequence[Found]:
+    if not late:
+        return by_vector
+    cosines = embed([indexable(chunk.title, chunk.heading, chunk.text) for chunk in late]) @ vector
+    added = [Found(chunk, float(cosine)) for chunk, cosine in zip(late, cosines, strict=True)]
+    return sorted([*by_vector, *added], key=lambda found: -found.score)
 
 
 def _fused(by_words: Sequence[Found], by_vector: Sequence[Found], weight: float) -> Iterator[Hit]:

@@ -51,7 +51,7 @@ class StoreStats:
 
 class Store(Protocol):
     """One open index. Safe to call from several threads; writers of several processes take turns by the ledger's lock,
-    which the caller holds around `replace`, `relocate`, `delete` and `maintain`."""
+    which the caller holds around all that changes it. A row without a vector is found by its words alone."""
 
     def identity(self) -> Identity | None:
         """What the index was made with; None for a new one."""
@@ -59,6 +59,9 @@ class Store(Protocol):
     def replace(self, documents: Mapping[str, Sequence[Row]]) -> None:
         """Make the documents hold exactly these rows, all in one commit; an empty sequence removes a document.
         Repeating a call changes nothing. Raises StoreBusy or StoreUnavailable."""
+
+    def fill(self, document_ids: Sequence[str], vectors: Mapping[str, NDArray[np.float32]]) -> None:
+        """Give the chunks of these documents that have no vector the one under their `text_hash`, in one commit."""
 
     def relocate(self, places: Mapping[str, tuple[str, int]]) -> None:
         """Give documents a new (path, modified_ns) in one commit, keeping their chunks and vectors."""
@@ -76,7 +79,7 @@ class Store(Protocol):
         """A document's chunks by position; all of them for None."""
 
     def vectors(self, document_id: str) -> dict[str, NDArray[np.float32]]:
-        """A document's vectors by `text_hash`: what need not be embedded again."""
+        """A document's vectors by `text_hash`: what need not be embedded again; without those still to come."""
 
     def scan(self) -> Iterator[IndexedChunk]:
         """Every chunk of one consistent snapshot, grouped by nothing; for rebuilding the ledger and for checks."""

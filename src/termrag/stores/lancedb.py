@@ -23,7 +23,7 @@ from termrag.records import Filters, IndexedChunk, Row
 from termrag.stores import Found, Identity, StoreStats
 from termrag.stores.failures import guarded
 from termrag.stores.filters import VISIBLE, condition, one_of
-from termrag.stores.rows import FOUND_COLUMNS, chunks_of, schema_for, table_of, tombstone_positions
+from termrag.stores.rows import FOUND_COLUMNS, chunks_of, schema_for, table_of, tombstone_positions, with_vectors
 
 if TYPE_CHECKING:
     import numpy as np
@@ -176,6 +176,15 @@ class LanceStore:
 
         self._read(commit)
 
+    def fill(self, document_ids: Sequence[str], vectors: Mapping[str, NDArray[np.float32]]) -> None:
+        if not document_ids:
+            return
+        where = f"{one_of('document_id', list(document_ids))} AND {VISIBLE} AND vector IS NULL"
+        found = self._read(lambda table: table.search().where(where).limit(_ALL).to_arrow())
+        filled = with_vectors(found, vectors, self._dimension)
+        if filled.num_rows:
+            self._write(filled, is_new=False)
+
     def relocate(self, places: Mapping[str, tuple[str, int]]) -> None:
         if not places:
             return
@@ -231,7 +240,7 @@ class LanceStore:
         return sorted(chunks_of(found), key=lambda chunk: chunk.position)
 
     def vectors(self, document_id: str) -> dict[str, NDArray[np.float32]]:
-        where = f"{one_of('document_id', [document_id])} AND {VISIBLE}"
+        where = f"{one_of('document_id', [document_id])} AND {VISIBLE} AND vector IS NOT NULL"
         found = self._read(
             lambda table: table.search().where(where).select(["text_hash", "vector"]).limit(_ALL).to_arrow()
         ).combine_chunks()

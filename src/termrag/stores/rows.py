@@ -10,7 +10,9 @@ from termrag.records import IndexedChunk, Row
 from termrag.stores.filters import path_text
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
+    from numpy.typing import NDArray
 
 # What a search brings back, in the order of IndexedChunk's fields: all but the words and the vector.
 FOUND_COLUMNS = [
@@ -76,16 +78,18 @@ def table_of(rows: Sequence[Row], tombstones: Sequence[tuple[str, int]], dimensi
     ]
     vectors = np.zeros((len(records), dimension), dtype=np.float32)
     for index, row in enumerate(rows):
+        if row.vector is None:
+            continue
         if row.vector.shape != (dimension,):
             raise ValueError(f"the vector has shape {row.vector.shape}, not ({dimension},)")
         vectors[index] = row.vector
     if not np.isfinite(vectors).all():
         raise ValueError("a vector holds what is no number")
-    is_tombstone = pa.array([index >= len(rows) for index in range(len(records))])
+    lacks = [row.vector is None for row in rows] + [True] * len(tombstones)
     columns = [
         pa.array([record.get(field.name) for record in records], field.type)
         if field.name != "vector"
-        else pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), dimension, mask=is_tombstone)
+        else pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), dimension, mask=pa.array(lacks, pa.bool_()))
         for field in schema
     ]
     return pa.Table.from_arrays(columns, schema=schema)
@@ -104,6 +108,19 @@ def with_places(table: pa.Table, places: Mapping[str, tuple[str, int]]) -> pa.Ta
     for name, column in changed.items():
         table = table.set_column(table.schema.get_field_index(name), table.schema.field(name), column)
     return table
+
+
+def with_vectors(table: pa.Table, vectors: Mapping[str, NDArray[np.float32]], dimension: int) -> pa.Table:
+    """Those rows whose `text_hash` has a vector, with it."""
+    import numpy as np
+    import pyarrow as pa
+
+    hashes = table["text_hash"].to_pylist()
+    table = table.filter(pa.array([each in vectors for each in hashes], pa.bool_()))
+    given = [vectors[each] for each in hashes if each in vectors]
+    matrix = np.stack(given).astype(np.float32) if given else np.zeros((0, dimension), np.float32)
+    column = pa.FixedSizeListArray.from_arrays(pa.array(matrix.ravel()), dimension)
+    return table.set_column(table.schema.get_field_index("vector"), table.schema.field("vector"), column)
 
 
 def chunks_of(table: pa.Table) -> list[IndexedChunk]:
