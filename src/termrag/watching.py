@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from termrag.errors import LibraryBusy, NotFound
 from termrag.events import Failed, Held, Indexed, IngestEvent, Moved, Removed, Skipped
-from termrag.folders import Scope, is_below, stat_file
+from termrag.folders import FoundFile, Scope, is_below, stat_file
 from termrag.ledger import WATCH_LOCK, Ledger, lock_holder
 from termrag.logs import logger
 from termrag.parts import Embed, Parts
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 
 _STOP_S = 30.0
+_NOTED_TOGETHER = 500  # files whose outcome is noted in one transaction
 
 # --- folders -----------------------------------------------------------------------------------------------------
 
@@ -221,6 +222,17 @@ def _noted(
     book = ledger.watching
     troubles = {each.path: "" for each in folders}
     held: dict[str, int] = {}
+    failed: list[FoundFile] = []
+    well: list[str] = []
+
+    def note_files() -> None:
+        book.succeeded(well)
+        if failed:
+            book.failed(failed)
+            logger.info("failed files=%d", len(failed))
+        failed.clear()
+        well.clear()
+
     for event in events:
         match event:
             case Held(path, count):
@@ -228,13 +240,15 @@ def _noted(
             case Failed(path, message) | Skipped(path, message):
                 troubles.update((each, message) for each in troubles if each == path or is_below(each, path))
                 if isinstance(event, Failed) and (file := stat_file(path)):
-                    retry = book.failed(path, file.size, file.modified_ns)
-                    logger.info("failed attempts=%d", retry.attempts)
+                    failed.append(file)
             case Indexed(path=path) | Removed(path) | Moved(path):
-                book.succeeded([path])
+                well.append(path)
             case _:
                 pass
+        if len(failed) + len(well) >= _NOTED_TOGETHER:
+            note_files()
         yield event
+    note_files()
     _note_folders(ledger, folders, troubles if is_sweep else {}, held, is_sweep=is_sweep)
 
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from termrag.folders import FoundFile
 from termrag.ledger.database import transaction
 from termrag.watchstate import WatchedFolder, WatchState, WatchStatus
 
@@ -70,21 +71,22 @@ class WatchBook:
 
     # --- files to be tried again ---------------------------------------------------------------------------------
 
-    def failed(self, path: str, size: int, modified_ns: int) -> Retry:
-        """Note one more failure of a file; one that has changed since begins anew."""
+    def failed(self, files: Iterable[FoundFile]) -> None:
+        """Note one more failure of each file; one that has changed since begins anew."""
+        with transaction(self._db):
+            self._db.executemany(
+                "INSERT OR REPLACE INTO retries VALUES (?, ?, ?, ?, ?)", [self._one_more(each) for each in files]
+            )
+
+    def _one_more(self, file: FoundFile) -> tuple[bytes, int, float, int, int]:
+        path = os.fsencode(file.path)
         row = self._db.execute(
             "SELECT attempts FROM retries WHERE path = ? AND size = ? AND modified_ns = ?",
-            (os.fsencode(path), size, modified_ns),
+            (path, file.size, file.modified_ns),
         ).fetchone()
         attempts = (row[0] if row else 0) + 1
         wait_s = RETRY_AFTER_S[attempts - 1] if attempts <= len(RETRY_AFTER_S) else float("inf")
-        retry = Retry(path, attempts, time.time() + wait_s)
-        with transaction(self._db):
-            self._db.execute(
-                "INSERT OR REPLACE INTO retries VALUES (?, ?, ?, ?, ?)",
-                (os.fsencode(path), attempts, retry.next_at, size, modified_ns),
-            )
-        return retry
+        return path, attempts, time.time() + wait_s, file.size, file.modified_ns
 
     def succeeded(self, paths: Iterable[str]) -> None:
         """Forget the failures of files that were read, or are gone."""
