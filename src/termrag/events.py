@@ -168,6 +168,12 @@ class Finished:
 
 IngestEvent = Planned | Held | Indexed | Embedded | Skipped | Failed | Moved | Removed | Progress | Finished
 
+
+@dataclass(frozen=True, slots=True)
+class Rested:
+    """A watcher has had nothing to do for a while, and has given back the memory that it could."""
+
+
 # --- fetching models ---------------------------------------------------------------------------------------------
 
 

@@ -118,7 +118,10 @@ class Parts:
     def close_embedder(self) -> None:
         """Free the embedding model; the next use loads it again. On the models lane."""
         if self._embedder is not None:
+            from termrag.engines.generation import return_memory
+
             self._embedder.close()
+            return_memory()
 
     def close(self) -> None:
         """Release the rest."""

@@ -21,7 +21,7 @@ from typing import Any
 
 from termrag import watching
 from termrag.errors import TermragError
-from termrag.events import Failed, Finished, Held, Indexed, IngestEvent, Moved, Notice, Progress, Removed
+from termrag.events import Failed, Finished, Held, Indexed, IngestEvent, Moved, Notice, Progress, Removed, Rested
 from termrag.lane import Lane
 from termrag.ledger import watch_lock
 from termrag.logs import logger
@@ -35,7 +35,7 @@ _PAUSES_S = (2.0, 5.0, 15.0, 60.0)
 _STATUS_S = 1.0
 _LOOK_FOR_OTHERS_S = 5.0
 
-WatchEvent = IngestEvent | Notice
+WatchEvent = IngestEvent | Notice | Rested
 
 
 class Settler:
@@ -209,6 +209,7 @@ class Watcher:
                 yield event
         elif now >= self._rest_at:
             await self._rest()
+            yield Rested()
         else:
             soon = now + _LOOK_FOR_OTHERS_S  # another process may have left vectors to be computed
             await self._wait(min(self._settler.next_due(), self._next_sweep, self._rest_at, soon))
@@ -292,9 +293,10 @@ class Watcher:
     async def _rest(self) -> None:
         """Nothing has happened for a while: give the embedder's memory back, and put the store in order."""
         self._rest_at = float("inf")
-        await self._models.run(self._parts.close_embedder)
         with suppress(TermragError):
             await self._disk.run(watching.tidy, self._parts)
+        await self._disk.run(self._parts.close)
+        await self._models.run(self._parts.close_embedder)
 
     # --- what others see -----------------------------------------------------------------------------------------
 

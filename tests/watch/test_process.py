@@ -124,6 +124,25 @@ def test_sighup_reads_the_settings_anew_in_the_same_process(run, notes, home, en
     assert watching.end()[0] == 0
 
 
+def test_at_rest_the_process_gives_its_memory_back_and_watches_on(run, notes, home, endpoint, monkeypatch):
+    if not Path("/proc/self/status").exists():
+        pytest.skip("memory is read from /proc")
+    monkeypatch.setenv("TERMRAG_WATCH_IDLE_S", "1")
+    watching = run("watch", str(notes))
+
+    def memory_mb() -> float:
+        status = Path(f"/proc/{watching.process.pid}/status").read_text()
+        return int(status.split("VmRSS:")[1].split()[0]) / 1024
+
+    watching.until(watching.watches)
+    watching.until(lambda: len(held(home, endpoint)) == 3)
+    watching.until(lambda: memory_mb() < 150 and watching.watches())
+
+    (notes / "later.md").write_text("Written while it rested.")
+    watching.until(lambda: len(held(home, endpoint)) == 4)
+    assert watching.end()[0] == 0
+
+
 def test_stop_ends_whichever_process_watches(run, notes):
     watching = run("watch", str(notes))
     watching.until(watching.watches)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections import deque
 from datetime import UTC, datetime
@@ -74,11 +75,31 @@ def run(ctx: click.Context, /, paths: tuple[str, ...], *, only_status: bool, **o
                 raise click.UsageError("Which folders? Example: termrag watch ~/notes", ctx)
         show = _show_json if options["as_json"] else _Lines(quiet=options["quiet"]).show
         await keep_watching(
-            lambda: open_rag(ctx), show, once=options["once"], poll=options["poll"], sure=options["sure"]
+            lambda: open_rag(ctx),
+            show,
+            begin_anew=lambda: _begin_anew(ctx, options),
+            once=options["once"],
+            poll=options["poll"],
+            sure=options["sure"],
         )
         return 0
 
     output.run_async(work)
+
+
+def _begin_anew(ctx: click.Context, options: dict[str, Any]) -> None:
+    """Replace this process by a fresh one that watches the remembered folders, under the same number."""
+    flags = [f"--{name}" for name, is_set in (("poll", options["poll"]), ("json", options["as_json"])) if is_set]
+    quiet = ["--quiet"] if options["quiet"] else []
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execv(sys.executable, [sys.executable, *_termrag(ctx), "watch", "run", *flags, *quiet])
+
+
+def _termrag(ctx: click.Context) -> list[str]:
+    """This command line up to the command."""
+    library = (ctx.find_root().obj or {}).get("library")
+    return ["-m", "termrag", *(["--library", str(Path(library).expanduser().absolute())] if library else [])]
 
 
 @watch.command(epilog="Example: termrag watch add ~/notes --exclude 'drafts/'")
@@ -145,10 +166,7 @@ def _service(ctx: click.Context) -> Service:
     from termrag.paths import default_paths
     from termrag.service import service
 
-    library = (ctx.find_root().obj or {}).get("library")
-    chosen = ["--library", str(Path(library).expanduser().absolute())] if library else []
-    command = [sys.executable, "-m", "termrag", *chosen, "watch", "--quiet"]
-    return service(command, Path.home(), default_paths().log_file)
+    return service([sys.executable, *_termrag(ctx), "watch", "--quiet"], Path.home(), default_paths().log_file)
 
 
 @watch.command()
