@@ -6,7 +6,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from termrag.errors import LibraryMismatch, StoreUnavailable
@@ -67,12 +67,19 @@ def open_database(folder: Path) -> sqlite3.Connection:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     file = folder / LEDGER_FILE
     try:
-        os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
+        _create(file)
         database = sqlite3.connect(file, timeout=30, isolation_level=None, check_same_thread=False)
         _prepare(database)
     except (sqlite3.Error, OSError) as error:
         raise StoreUnavailable(f"the ledger {file} cannot be opened: {error}", "termrag doctor") from error
     return database
+
+
+def _create(file: Path) -> None:
+    """Make the file private before SQLite does. One that is there is not touched: to close any descriptor of it would
+    drop the locks of this process's other connections. Source: sqlite.org/howtocorrupt.html, 2.2."""
+    with suppress(FileExistsError):
+        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
 @contextmanager
