@@ -170,14 +170,16 @@ class Watcher:
                 async for event in self._look_everywhere():
                     yield event
                 while not once:
-                    async for event in self._turn():
-                        yield event
+                    try:
+                        async for event in self._turn():
+                            yield event
+                    except (TermragError, OSError) as error:
+                        yield Notice(self._pause(error))
             finally:
                 if self._eyes is not None:
                     await asyncio.to_thread(self._eyes.close)
                 self._status = replace(self._status, state=WatchState.OFF, working="", queued=0, eta_s=None)
-                with suppress(TermragError):
-                    await self._write_status()
+                await self._write_status()
 
     def _notice(self, paths: Iterable[str]) -> None:
         """Called from the threads of the system's notices."""
@@ -212,7 +214,8 @@ class Watcher:
             yield Rested()
         else:
             soon = now + _LOOK_FOR_OTHERS_S  # another process may have left vectors to be computed
-            await self._wait(min(self._settler.next_due(), self._next_sweep, self._rest_at, soon))
+            again = now + self._retry_at - time.time()
+            await self._wait(min(self._settler.next_due(), self._next_sweep, self._rest_at, soon, again))
 
     async def _has_vectors_to_come(self, now: float) -> bool:
         """Asked only when there is nothing more urgent: what has just changed goes first."""
@@ -224,9 +227,9 @@ class Watcher:
 
     async def _wait(self, until: float) -> None:
         """Until there is news, or a time has come."""
-        left = min(until - time.monotonic(), self._retry_at - time.time())
+        left = max(until - time.monotonic(), 0.01)
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), None if left == float("inf") else max(left, 0.01))
+            await asyncio.wait_for(self._wake.wait(), left)
         self._wake.clear()
 
     async def _look_everywhere(self) -> AsyncGenerator[WatchEvent, None]:
@@ -327,4 +330,5 @@ class Watcher:
         if not often and now - self._written < _STATUS_S:
             return
         self._written = now
-        await self._disk.run(watching.write_status, self._parts, self._status)
+        with suppress(TermragError):  # a courtesy to others, which must not end the work
+            await self._disk.run(watching.write_status, self._parts, self._status)

@@ -154,6 +154,7 @@ def take_in(parts: Parts, embed: Embed, touched: Collection[str], *, force: bool
             ledger,
             folders,
             is_sweep=False,
+            tried=ours if force else (),
         )
 
 
@@ -216,10 +217,17 @@ def _scopes(folders: Iterable[WatchedFolder]) -> dict[str, Scope]:
 
 
 def _noted(
-    events: Iterator[IngestEvent], ledger: Ledger, folders: Sequence[WatchedFolder], *, is_sweep: bool
+    events: Iterator[IngestEvent],
+    ledger: Ledger,
+    folders: Sequence[WatchedFolder],
+    *,
+    is_sweep: bool,
+    tried: Collection[str] = (),
 ) -> Iterator[IngestEvent]:
-    """Pass the events on, and keep in the ledger what the next look has to know."""
+    """Pass the events on, and keep in the ledger what the next look has to know. Of the files that were `tried` again
+    those that did not fail are forgotten: some are gone without a word, since they were never in the library."""
     book = ledger.watching
+    well_or_gone = set(tried)
     troubles = {each.path: "" for each in folders}
     held: dict[str, int] = {}
     failed: list[FoundFile] = []
@@ -241,6 +249,7 @@ def _noted(
                 troubles.update((each, message) for each in troubles if each == path or is_below(each, path))
                 if isinstance(event, Failed) and (file := stat_file(path)):
                     failed.append(file)
+                    well_or_gone.discard(path)
             case Indexed(path=path) | Removed(path) | Moved(path):
                 well.append(path)
             case _:
@@ -249,6 +258,7 @@ def _noted(
             note_files()
         yield event
     note_files()
+    book.succeeded(well_or_gone)
     _note_folders(ledger, folders, troubles if is_sweep else {}, held, is_sweep=is_sweep)
 
 
