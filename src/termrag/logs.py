@@ -12,6 +12,13 @@ logger = logging.getLogger("termrag")
 _FORMAT = "%(asctime)s %(levelname)s %(process)d %(message)s"
 
 
+class _File(logging.handlers.RotatingFileHandler):
+    """A line that cannot be written, on a full disk, is dropped without a word on the screen."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        pass
+
+
 def open_log(file: Path, *, debug: bool = False) -> None:
     """Send the `termrag` logger to `file` (1 MB, three old ones kept), with `debug` also to stderr. Calling again
     replaces what was opened before. A file that cannot be written is no reason to fail: the log is then dropped."""
@@ -20,9 +27,7 @@ def open_log(file: Path, *, debug: bool = False) -> None:
     logger.propagate = False
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handler: logging.Handler = logging.handlers.RotatingFileHandler(
-            file, maxBytes=1_000_000, backupCount=3, encoding="utf-8", delay=True
-        )
+        handler: logging.Handler = _File(file, maxBytes=1_000_000, backupCount=3, encoding="utf-8", delay=True)
     except OSError:
         handler = logging.NullHandler()
     handler.setFormatter(logging.Formatter(_FORMAT))
