@@ -136,7 +136,12 @@ def _pack(request: Request, evidence: Evidence, chat: Chat) -> Prompt:
 def _generate(
     request: Request, prompt: Prompt, engine: Engine, embed: Embed | None, stages: Stages
 ) -> Iterator[AskEvent]:
-    writer = _Writer(request.question, prompt.passages, embed, checked=request.find is not None)
+    writer = _Writer(
+        request.question,
+        prompt.passages,
+        grounding.remembering(embed) if embed else None,
+        checked=request.find is not None,
+    )
     reason, usage = "stop", Usage()
     with closing(engine.stream(prompt.messages, request.sampling)) as tokens:
         for event in tokens:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from termrag.grounding import check, unchecked
+from termrag.grounding import check, remembering, unchecked
 from termrag.records import Passage, Support
 
 
@@ -215,3 +218,17 @@ def test_the_embedder_is_asked_only_where_words_leave_it_open() -> None:
 
 def test_an_answer_without_documents_is_not_checked() -> None:
     assert unchecked("The moon is far.").support is Support.NEUTRAL
+
+
+def test_a_text_is_embedded_once_for_all_sentences_of_an_answer() -> None:
+    asked: list[str] = []
+
+    def embed(texts: Sequence[str]) -> NDArray[np.float32]:
+        asked.extend(texts)
+        return np.array([[len(text), 1.0] for text in texts], np.float32)
+
+    remembered = remembering(embed)
+
+    assert remembered(["one", "three"]).tolist() == [[3.0, 1.0], [5.0, 1.0]]
+    assert remembered(["three", "four", "one"]).tolist() == [[5.0, 1.0], [4.0, 1.0], [3.0, 1.0]]
+    assert asked == ["one", "three", "four"]

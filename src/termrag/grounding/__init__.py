@@ -8,7 +8,7 @@ from __future__ import annotations
 from termrag.grounding.cleaning import Cleaner
 from termrag.grounding.gate import GateDecision, gate
 from termrag.grounding.sentences import SentenceStream, split
-from termrag.grounding.support import THRESHOLD, Embed, check, prepare, unchecked
+from termrag.grounding.support import THRESHOLD, Embed, check, prepare, remembering, unchecked
 from termrag.grounding.verdict import cited, marks, verdict
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "gate",
     "marks",
     "prepare",
+    "remembering",
     "split",
     "unchecked",
     "verdict",

@@ -110,6 +110,21 @@ def prepare(passages: Sequence[Passage]) -> None:
         evidence(passage, language)
 
 
+def remembering(embed: Embed) -> Embed:
+    """The same embedder, asked once for each text: sentences of one answer are held against the same few windows."""
+    known: dict[str, NDArray[np.float32]] = {}
+
+    def embed_new(texts: Sequence[str]) -> NDArray[np.float32]:
+        import numpy as np
+
+        new = [text for text in dict.fromkeys(texts) if text not in known]
+        if new:
+            known.update(zip(new, embed(new), strict=True))
+        return np.stack([known[text] for text in texts])
+
+    return embed_new
+
+
 def unchecked(sentence: str) -> Sentence:
     """A sentence of an answer that was asked for without documents."""
     return Sentence(sentence, Support.NEUTRAL, reason="answered without documents")
