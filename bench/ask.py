@@ -87,8 +87,8 @@ async def measure(engine_name: str, rounds: int) -> dict[str, object]:
 
 def packed(parts: Parts) -> tuple[Engine, tuple[Message, ...]]:
     """The loaded engine, and the messages that the façade sends it for the question."""
-    assert parts._chat is not None
-    engine, characters = parts._chat.engine, parts._chat.passage_characters
+    assert parts.chats.current is not None
+    engine, characters = parts.chats.current.engine, parts.chats.current.passage_characters
     passages = parts.evidence(QUESTION, Filters()).passages
     prompt = pack(QUESTION, passages, limit=engine.context_length, count=engine.count_tokens, characters=characters)
     return engine, prompt.messages

@@ -6,18 +6,18 @@ Called from two lanes. What both may open is opened under a lock; each lane has 
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from termrag import naming
+from termrag.chats import Chats
 from termrag.config import Config
-from termrag.engines import EngineChoice, choose_engine, open_engine
+from termrag.engines import EngineChoice, choose_engine
 from termrag.errors import ModelMissing, NotFound, TermragError
-from termrag.events import AskEvent, IngestEvent, Loading, PullEvent
-from termrag.logs import logger
+from termrag.events import AskEvent, IngestEvent, PullEvent
 from termrag.paths import Paths
 from termrag.records import Document, Filters, Hit, ModelInfo
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from termrag.answer import Chat, Evidence
+    from termrag.answer import Chat, Evidence, Request
     from termrag.embedders import Embedder
     from termrag.ingest import Tools
     from termrag.ledger import Ledger
@@ -50,7 +50,7 @@ class Parts:
         self._store: Store | None = None
         self._embedder: Embedder | None = None
         self._shelf: Shelf | None = None
-        self._chat: Chat | None = None
+        self.chats = Chats(self.shelf, environ)
 
     @property
     def library_folder(self) -> Path:
@@ -108,12 +108,15 @@ class Parts:
 
     def close_models(self) -> None:
         """Free the models; on the models lane, where they were loaded."""
-        if self._chat is not None:
-            self._chat.engine.close()
-            self._chat = None
+        self.chats.close()
         if self._embedder is not None:
             self._embedder.close()
             self._embedder = None
+
+    def unload_models(self) -> None:
+        """Free the models that no answer uses; on the models lane."""
+        self.chats.retire()
+        self.close_embedder()
 
     def close_embedder(self) -> None:
         """Free the embedding model; the next use loads it again. On the models lane."""
@@ -142,36 +145,36 @@ class Parts:
             return False
         return True
 
-    def open_chat(self) -> Generator[AskEvent, None, Chat]:
-        """Yield what happens while the chat model is made ready, and return it loaded."""
-        from termrag.answer import Chat
+    def answers(self, request: Request) -> Iterator[AskEvent]:
+        """The events of one question. A model that is changed meanwhile ends this answer first."""
+        from termrag import answer
 
-        if self._chat is not None:
-            return self._chat
-        choice = self.engine_choice()
-        name, path, characters = self.config.models.chat, None, 0
-        if choice.name in ("mlx", "llamacpp"):
-            from termrag.models import ChosenModel, ready_chat
+        with ExitStack() as until_answered:
 
-            for event in ready_chat(self.shelf(), self.config.models, choice.name):
-                if isinstance(event, ChosenModel):
-                    name, path, characters = event.name, event.path, event.passage_characters
-                else:
-                    yield event
-        yield Loading(name)
-        engine = open_engine(
-            choice,
-            model=name,
-            path=path,
-            models=self.config.models,
-            openai=self.config.openai,
-            environ=self._environ,
-        )
-        begun = time.perf_counter()
-        engine.load()
-        logger.info("load engine=%s model=%s seconds=%.2f", choice.name, name, time.perf_counter() - begun)
-        self._chat = Chat(engine, characters)
-        return self._chat
+            def open_chat() -> Generator[AskEvent, None, Chat]:
+                chat = yield from self.chats.open(self.config)
+                until_answered.enter_context(self.chats.using(chat))
+                return chat
+
+            yield from answer.ask(request, open_chat, self.embedder().embed)
+
+    def change(self, config: Config) -> None:
+        """Take over new settings. What they concern is opened anew by its next use; on the models lane."""
+        old, self.config = self.config, config
+        if (old.models, old.openai) != (config.models, config.openai):
+            self.chats.retire()
+        with self._opening:
+            if old.models.embedding != config.models.embedding or old.openai != config.openai:
+                self.close_embedder()
+                self._embedder = None
+            if old.models.hub_timeout_s != config.models.hub_timeout_s:
+                self._shelf = None
+            if (old.library, old.models.embedding, old.documents) != (
+                config.library,
+                config.models.embedding,
+                config.documents,
+            ):
+                self._store = None  # not closed: a search of the other lane may be at work in it
 
     def search(self, query: str, limit: int, filters: Filters, mode: Mode) -> list[Hit]:
         """Hits of the library, best first; the query's own filters are laid over the given ones."""
@@ -235,26 +238,14 @@ class Parts:
         if not self.has_library():
             return []
         with self.open_ledger() as ledger:
-            return ledger.documents([_pattern(each) for each in patterns])
+            return ledger.documents([naming.pattern(each) for each in patterns])
 
     def document(self, reference: str) -> Document:
         """By id, beginning of an id, path, or the end of a path that only one document has. Raises NotFound."""
-        from termrag.ingest import TEXT_PREFIX
-
         if not self.has_library():
             raise NotFound(f"there is no document {reference}: nothing is indexed yet", "termrag add PATH")
         with self.open_ledger() as ledger:
-            for candidate in (str(Path(reference).expanduser().resolve()), TEXT_PREFIX + reference, reference):
-                try:
-                    return ledger.document(candidate)
-                except NotFound:
-                    continue
-            ends = [each for each in ledger.documents() if f"/{each.path}".endswith("/" + reference.strip("/"))]
-        if len(ends) == 1:
-            return ends[0]
-        if ends:
-            raise NotFound(f"{len(ends)} documents are called {reference}", f"termrag ls '**/{reference}'")
-        raise NotFound(f"there is no document {reference}", "termrag ls")
+            return naming.document(ledger, reference)
 
     def _languages(self) -> tuple[str, ...]:
         """The library's languages, most frequent first; a reader without the ledger does without them."""
@@ -310,7 +301,7 @@ class Parts:
         if not self.has_library():
             raise NotFound(f"there is no document {references[0]}: nothing is indexed yet", "termrag add PATH")
         with self.ingesting(embed) as (ledger, tools):
-            named = [_as_text(each, ledger) for each in references]
+            named = [naming.as_text(ledger, each) for each in references]
             yield from ingest.remove(named, ledger=ledger, tools=tools)
 
     @contextmanager
@@ -386,16 +377,3 @@ class Parts:
 
     def remove_model(self, name: str) -> int:
         return self.shelf().remove(name)
-
-
-def _as_text(reference: str, ledger: Ledger) -> str:
-    """A text that came through a pipe may be called by its bare name."""
-    from termrag.ingest import TEXT_PREFIX
-
-    return TEXT_PREFIX + reference if ledger.entry(TEXT_PREFIX + reference) else reference
-
-
-def _pattern(text: str) -> str:
-    """A path or glob as typed, counted from the working directory where such a path exists."""
-    path = Path(text).expanduser()
-    return str(path.resolve()) if path.exists() else text

@@ -96,10 +96,7 @@ class Rag:
             strictness=self.config.retrieval.gate,
         )
 
-        def start() -> Iterator[AskEvent]:
-            return answer.ask(request, self._parts.open_chat, self._parts.embed)
-
-        async with aclosing(self._models.stream(start)) as events:
+        async with aclosing(self._models.stream(lambda: self._parts.answers(request))) as events:
             async for event in events:
                 if isinstance(event, Answered):
                     _log(event)
@@ -259,12 +256,27 @@ class Rag:
         return await self._disk.run(self._parts.remove_model, name)
 
     async def use(self, name: str) -> str:
-        """Make a model the chosen one in the configuration file, and say what was written."""
+        """Make a model the chosen one, here and in the configuration file, and say what was written."""
         info = await self.model(name)
         key = "embedding" if info.role == "embedding" else "chat"
-        await self._disk.run(write_setting, self.paths.config_file, "models", key, name)
+        await self.change("models", key, name)
         missing = "" if info.is_here else f"; fetch it with: termrag models pull {name}"
         return f"models.{key} = {name}{missing}"
+
+    async def unload_models(self) -> None:
+        """Free the models; the next use loads them again. An answer in hand keeps its model until it ends."""
+        await self._models.run(self._parts.unload_models)
+
+    # --- settings ------------------------------------------------------------------------------------------------
+
+    async def change(self, section: str, key: str, value: object, *, save: bool = True) -> None:
+        """Set one setting, in force from the next question on, and kept in the configuration file if `save`. A model
+        that is replaced finishes its answers. Raises ConfigError."""
+        config = self.config.with_values({section: {key: value}}, f"{section}.{key}")
+        if save:
+            await self._disk.run(write_setting, self.paths.config_file, section, key, value)
+        self.config = config
+        await self._models.run(self._parts.change, config)
 
     # --- the whole -----------------------------------------------------------------------------------------------
 
