@@ -2,7 +2,10 @@
 
     python bench/ask.py [--engine llamacpp] [--rounds 5]
 
-The bare run sends the messages that the façade packed. Each round runs both; the ratio is of the medians.
+The bare run sends the messages that the façade packed. Two loads: `answers`, the first questions on the sample
+documents at temperature 0, as users ask them; `nonsense`, one long answer at temperature 1.2, of whose sentences words
+alone can decide none, so that each costs a call of the embedder. Each round runs both sides of both, in turns; a ratio
+is the median over the rounds.
 """
 
 from __future__ import annotations
@@ -13,7 +16,9 @@ import json
 import statistics
 import tempfile
 import time
+import tomllib
 from contextlib import aclosing
+from dataclasses import dataclass
 from pathlib import Path
 
 from termrag.config import Config
@@ -26,11 +31,41 @@ from termrag.rag import Rag
 from termrag.records import Filters, Message, Sampling
 
 ROOT = Path(__file__).parents[1]
-QUESTION = "Tell all that is known of the ferry Petrel: its timetable in summer and in winter, its fares and its rules."
+LONG = "Tell all that is known of the ferry Petrel: its timetable in summer and in winter, its fares and its rules."
+QUESTIONS = 20
+LEAST_TOKENS = 10
 
 
-def bare_rate(engine: Engine, messages: tuple[Message, ...], sampling: Sampling) -> float:
-    """Generated tokens per second of the engine alone, from the end of the prompt to the last text."""
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Questions, and how their answers are sampled."""
+
+    name: str
+    questions: tuple[str, ...]
+    sampling: Sampling
+
+
+# Warm and seeded: the starter then talks for many sentences, each checked while the next is written.
+NONSENSE = Load("nonsense", (LONG,), Sampling(temperature=1.2, seed=4, max_tokens=160))
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """Generated tokens, and the seconds from the end of the prompt to the last text."""
+
+    tokens: int = 0
+    seconds: float = 0.0
+
+    def __add__(self, other: Spent) -> Spent:
+        return Spent(self.tokens + other.tokens, self.seconds + other.seconds)
+
+    @property
+    def rate(self) -> float:
+        return self.tokens / self.seconds
+
+
+def bare(engine: Engine, messages: tuple[Message, ...], sampling: Sampling) -> Spent:
+    """The engine alone."""
     begun, ended, tokens = 0.0, 0.0, 0
     for event in engine.stream(messages, sampling):
         match event:
@@ -40,13 +75,13 @@ def bare_rate(engine: Engine, messages: tuple[Message, ...], sampling: Sampling)
                 ended = time.perf_counter()
             case Done(usage=usage):
                 tokens = usage.generated_tokens
-    return tokens / (ended - begun)
+    return Spent(tokens, ended - begun)
 
 
-async def facade_rate(rag: Rag, sampling: Sampling) -> float:
+async def through(rag: Rag, question: str, sampling: Sampling) -> Spent:
     """The same through Rag.ask, sentences checked and cited on the way."""
     begun, ended, tokens = 0.0, 0.0, 0
-    async with aclosing(rag.ask(QUESTION, sampling=sampling)) as events:
+    async with aclosing(rag.ask(question, sampling=sampling)) as events:
         async for event in events:
             match event:
                 case Reading():
@@ -55,7 +90,7 @@ async def facade_rate(rag: Rag, sampling: Sampling) -> float:
                     ended = time.perf_counter()
                 case Answered(answer=answer):
                     tokens = answer.usage.generated_tokens
-    return tokens / (ended - begun)
+    return Spent(tokens, ended - begun)
 
 
 async def measure(engine_name: str, rounds: int) -> dict[str, object]:
@@ -64,33 +99,45 @@ async def measure(engine_name: str, rounds: int) -> dict[str, object]:
         paths = Paths(root / "config", root / "data", ROOT / ".cache", root / "state", root / "run")
         models = {"engine": engine_name, "chat": "smollm2-135m"}
         config = Config().with_values({"models": models, "retrieval": {"gate": 0.0}}, "bench")
-        # Warm and seeded: the starter then talks for many sentences, each checked while the next is written.
-        sampling = Sampling(temperature=1.2, seed=4, max_tokens=160)
         async with Rag(config, paths) as rag:
             async for _ in rag.ingest([ROOT / "tests" / "samples"]):
                 pass
-            await facade_rate(rag, sampling)  # loads the models
-            engine, messages = await rag._models.run(packed, rag._parts)
-            through, bare = [], []
-            for _ in range(rounds):
-                through.append(await facade_rate(rag, sampling))
-                bare.append(await rag._models.run(bare_rate, engine, messages, sampling))
-    ratio = statistics.median([ours / raw for ours, raw in zip(through, bare, strict=True)])
+            await through(rag, LONG, Sampling(max_tokens=8))  # loads the models
+            loads = [await compared(rag, load, rounds) for load in (answers(), NONSENSE)]
+    return {"bench": "ask", "engine": engine_name, "loads": loads}
+
+
+async def compared(rag: Rag, load: Load, rounds: int) -> dict[str, object]:
+    """Both sides of one load. Answers that end before they could be timed count for neither."""
+    pairs: list[tuple[Spent, Spent]] = []
+    for _ in range(rounds):
+        ours, raw = Spent(), Spent()
+        for question in load.questions:
+            one = await through(rag, question, load.sampling)
+            other = await rag._models.run(bare, *packed(rag._parts, question), load.sampling)
+            if min(one.tokens, other.tokens) >= LEAST_TOKENS:
+                ours, raw = ours + one, raw + other
+        pairs.append((ours, raw))
     return {
-        "bench": "ask",
-        "engine": engine_name,
-        "facade_tokens_per_s": round(statistics.median(through), 1),
-        "bare_tokens_per_s": round(statistics.median(bare), 1),
-        "ratio": round(ratio, 3),
+        "load": load.name,
+        "tokens": pairs[0][0].tokens,
+        "facade_tokens_per_s": round(statistics.median(ours.rate for ours, _ in pairs), 1),
+        "bare_tokens_per_s": round(statistics.median(raw.rate for _, raw in pairs), 1),
+        "ratio": round(statistics.median(ours.rate / raw.rate for ours, raw in pairs), 3),
     }
 
 
-def packed(parts: Parts) -> tuple[Engine, tuple[Message, ...]]:
+def answers() -> Load:
+    table = tomllib.loads((ROOT / "tests" / "samples" / "questions.toml").read_text(encoding="utf-8"))
+    return Load("answers", tuple(each["ask"] for each in table["question"][:QUESTIONS]), Sampling(max_tokens=160))
+
+
+def packed(parts: Parts, question: str) -> tuple[Engine, tuple[Message, ...]]:
     """The loaded engine, and the messages that the façade sends it for the question."""
     assert parts.chats.current is not None
     engine, characters = parts.chats.current.engine, parts.chats.current.passage_characters
-    passages = parts.evidence(QUESTION, Filters()).passages
-    prompt = pack(QUESTION, passages, limit=engine.context_length, count=engine.count_tokens, characters=characters)
+    passages = parts.evidence(question, Filters()).passages
+    prompt = pack(question, passages, limit=engine.context_length, count=engine.count_tokens, characters=characters)
     return engine, prompt.messages
 
 
