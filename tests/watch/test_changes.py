@@ -227,3 +227,17 @@ def test_without_notices_sweeps_find_the_change(watch: Watch, notes: Path, tmp_p
     (notes / "lamp.md").unlink()
 
     watched.until_equal(tmp_path / "fresh")
+
+
+@pytest.mark.parametrize("other", ["twin.md", "twin without suffix"])
+def test_what_is_written_through_one_hard_link_is_read_under_every_name(
+    watch: Watch, notes: Path, tmp_path: Path, other: str
+) -> None:
+    os.link(notes / "lamp.md", notes / other)
+    watched = watch(notes)
+
+    with (notes / other).open("a") as file:
+        file.write("\nThe wick is trimmed at dusk.\n")
+
+    watched.until(lambda: "at dusk" in str(watched.contents().get(str(notes / "lamp.md"))))
+    watched.until_equal(tmp_path / "fresh")

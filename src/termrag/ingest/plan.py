@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -72,7 +74,8 @@ def make_plan(
     if touched is None:
         found, compared = walk([*given, *again], exclude, scopes), given
     else:
-        compared = _outermost(map(reach_of, touched))
+        linked = [path for path in _other_names(touched, ledger) if any(is_below(path, root) for root in given)]
+        compared = _outermost(map(reach_of, [*touched, *linked]))
         found = walk_touched(compared, list(dict.fromkeys([*given, *again])), exclude, scopes)
     plan = Plan(roots=found.roots)
     plan.skipped += found.skipped
@@ -103,6 +106,17 @@ def hold_back(plan: Plan, ledger: Ledger, roots: Iterable[str], sure: Collection
             plan.removals = [each for each in plan.removals if each.id not in gone]
             held[root] = len(gone)
     return held
+
+
+def _other_names(paths: Iterable[str], ledger: Ledger) -> list[str]:
+    """Other names of the same files: what is written through one hard link is told of that link alone."""
+    names: list[str] = []
+    for path in paths:
+        with suppress(OSError):
+            status = os.lstat(path)
+            if stat.S_ISREG(status.st_mode) and status.st_nlink > 1:
+                names += ledger.names_of(status.st_ino)
+    return names
 
 
 def _outermost(paths: Iterable[str]) -> list[str]:

@@ -180,6 +180,10 @@ class Ledger:
         """What a run that was cut short left behind."""
         return self._entries("state IN ('pending', 'removing')", ())
 
+    def names_of(self, inode: int) -> list[str]:
+        """The paths of one file: several where it has hard links. Other file systems count inodes of their own."""
+        return list(self._entries("inode = ?", (inode,)))
+
     def by_inode(self, inode: int, size: int) -> list[FileEntry]:
         return list(self._entries("inode = ? AND size = ?", (inode, size)).values())
 
