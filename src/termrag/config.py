@@ -95,6 +95,37 @@ class WatchSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ServerSettings:
+    host: str = _setting("127.0.0.1", "Address to listen on; other machines reach the server only if it is not loopback.")
+    port: int = _setting(8765, "Port to listen on; 0: any free one.", low=0, high=65_535)
+    hosts: tuple[str, ...] = _setting((), "Names, beside those of this machine, that a request may call the server by.")
+    origins: tuple[str, ...] = _setting((), "Web pages of these origins may use the API from a browser.")
+    concurrent: int = _setting(4, "Answers written at the same time.", low=1, high=256)
+    queue: int = _setting(32, "Questions that may wait for their turn; more are refused.", low=0, high=10_000)
+    requests_per_minute: int = _setting(600, "Most requests of one key or address in a minute; 0: any.", low=0)
+    body_mb: float = _setting(2.0, "Largest JSON body.", low=0.01, high=1024)
+    upload_mb: float = _setting(200.0, "Largest upload, all files together.", low=0.1, high=1_000_000)
+    upload_files: int = _setting(100, "Most files in one upload.", low=1, high=10_000)
+    body_timeout_s: float = _setting(60.0, "Longest pause of a client that sends a body.", low=0.1, high=3600)
+    header_timeout_s: float = _setting(15.0, "Longest time for a client to say what it wants.", low=0.1, high=3600)
+    connections: int = _setting(1000, "Most connections at the same time; more are closed at once.", low=1, high=100_000)
+    resume_s: float = _setting(10.0, "A stream whose client is gone ends after so long, unless it is resumed.", low=0, high=3600)
+    keep_alive_s: float = _setting(600.0, "Unload the models after so long without a question.", low=1, high=604_800)
+    log: str = _setting("console", "Form of the log on stderr.", one_of=("console", "json"))
+    jwt_algorithm: str = _setting("", "Accept JSON Web Tokens signed so; empty: none.", one_of=("", "HS256", "RS256"))
+    jwt_key_file: str = _setting("", "File with the secret (HS256) or the public key (RS256) of the tokens.")
+    jwt_issuer: str = _setting("", "Who must have issued a token.")
+    jwt_audience: str = _setting("termrag", "Whom a token must be meant for.")
+    traces_url: str = _setting("", "OpenTelemetry collector (OTLP over HTTP) that gets traces; empty: none.")
+
+
+@dataclass(frozen=True, slots=True)
+class TuiSettings:
+    theme: str = _setting("auto", "Theme of the full-screen chat; auto: dark or light as the terminal is.")
+    reading_width: int = _setting(110, "Widest lines of the conversation, in cells.", low=40, high=500)
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """All settings, checked. `source` names the file they came from, for error messages."""
 
@@ -105,6 +136,8 @@ class Config:
     retrieval: RetrievalSettings = field(default_factory=RetrievalSettings)
     documents: DocumentSettings = field(default_factory=DocumentSettings)
     watch: WatchSettings = field(default_factory=WatchSettings)
+    tui: TuiSettings = field(default_factory=TuiSettings)
+    server: ServerSettings = field(default_factory=ServerSettings)
 
     def with_values(self, values: Mapping[str, Mapping[str, Any]], source: str) -> Config:
         """A copy with the given section tables laid over. Raises ConfigError naming `source` and the key."""

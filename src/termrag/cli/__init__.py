@@ -13,6 +13,7 @@ from termrag import __version__
 # name: (module, one line of help). The module is imported when its command runs, not before.
 COMMANDS = {
     "ask": ("ask", "Ask a question of your documents."),
+    "chat": ("chat", "Talk with your documents on the whole screen."),
     "search": ("search", "Find passages without asking a model."),
     "add": ("library", "Index files and folders, or text from standard input."),
     "sync": ("watch", "Make the index equal to all that was added or is watched."),
@@ -76,6 +77,11 @@ def cli(ctx: click.Context, debug: bool, library: str | None) -> None:
     """
     ctx.obj = {"debug": debug, "library": library}
     if ctx.invoked_subcommand is not None:
+        return
+    if sys.stdin.isatty() and sys.stdout.isatty():
+        from termrag.cli.chat import open_chat
+
+        open_chat(ctx)
         return
     if sys.stdin.isatty():
         click.echo(ctx.get_help())

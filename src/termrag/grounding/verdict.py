@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from termrag.grounding.phrases import beyond_admission, says_not_found
+from termrag.marks import marked
 from termrag.records import Sentence, Support, Verdict
 
 
@@ -33,26 +34,5 @@ def marks(sentence: Sentence) -> str:
 
 
 def cited(sentences: Sequence[Sentence]) -> str:
-    """The whole answer with `[n]` after each sentence's last visible character, all its white space as it was.
-
-    A space stands before the mark, except after scripts that use none; a table row keeps its last bar last, and a
-    code fence gets its mark on a line of its own.
-    """
-    return "".join(_with_marks(sentence) for sentence in sentences)
-
-
-def _with_marks(sentence: Sentence) -> str:
-    mark = marks(sentence)
-    if not mark:
-        return sentence.text
-    body = sentence.text.rstrip()
-    tail = sentence.text[len(body) :]
-    if body.lstrip().startswith("|") and body.endswith("|"):
-        return f"{body[:-1].rstrip()} {mark} |{tail}"
-    if body.endswith(("```", "~~~")):
-        return f"{body}\n{mark}{tail}"
-    return f"{body}{_gap(body)}{mark}{tail}"
-
-
-def _gap(body: str) -> str:
-    return "" if "\u3000" <= body[-1:] <= "\u9fff" or "\uff00" <= body[-1:] <= "\uffef" else " "
+    """The whole answer with `[n]` after each sentence's last visible character, all its white space as it was."""
+    return "".join(marked(sentence.text, marks(sentence)) for sentence in sentences)

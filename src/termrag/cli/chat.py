@@ -1,0 +1,34 @@
+"""`termrag chat`, and `termrag` alone on a terminal: the full-screen chat."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from termrag.config import load_config
+from termrag.paths import default_paths
+
+
+@click.command(epilog="Example: termrag chat")
+@click.pass_context
+def chat(ctx: click.Context, /, **_: Any) -> None:
+    """Talk with your documents on the whole screen. `termrag` alone does the same on a terminal."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise click.UsageError('The chat needs a terminal. To ask one question: termrag ask "…"', ctx)
+    open_chat(ctx)
+
+
+def open_chat(ctx: click.Context) -> None:
+    """Open the chat with the settings of the command line laid over the user's own."""
+    from termrag.logs import open_log
+    from termrag.tui import run
+
+    options = ctx.find_root().obj or {}
+    paths = default_paths()
+    open_log(paths.log_file)
+    config = load_config(paths.config_file)
+    if options.get("library"):
+        config = config.with_values({"library": {"path": options["library"]}}, "command line")
+    run(config, paths)

@@ -1,0 +1,23 @@
+"""The full-screen chat. `run` is its door; textual is imported when it is opened."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from termrag.config import Config
+    from termrag.paths import Paths
+    from termrag.rag import Rag
+
+
+def run(config: Config, paths: Paths) -> None:
+    """Open the chat on this terminal and return when the user leaves it."""
+    from termrag.tui.app import TermragApp
+
+    TermragApp(config, paths, _open_rag).run()
+
+
+def _open_rag(config: Config, paths: Paths) -> Rag:
+    from termrag.rag import Rag
+
+    return Rag(config, paths)

@@ -1,0 +1,122 @@
+"""One question while it is answered: turns the façade's events into what an entry shows; knows nothing of widgets."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from termrag.events import (
+    Answered,
+    AskEvent,
+    Checked,
+    Downloading,
+    Loading,
+    Notice,
+    Preparing,
+    Reading,
+    Refused,
+    Retrieved,
+    Searching,
+    Token,
+)
+from termrag.marks import marked
+from termrag.records import Passage, Verdict
+from termrag.tui.entries import Question, Reply, mark_of, marked_text
+from termrag.turns import TurnState
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What to ask. `parent` is the turn to follow: empty for a new beginning, None for the end of the branch."""
+
+    question: str
+    parent: str | None = None
+    document_ids: tuple[str, ...] = ()
+    limits: tuple[str, ...] = ()  # names of these documents
+    general: bool = False
+
+
+@dataclass(slots=True)
+class Asking:
+    """An order with the entries that show it. Text is kept back until `flush`, so that drawing has its own pace."""
+
+    order: Order
+    question: Question
+    reply: Reply
+    most_tokens: int
+    passages: tuple[Passage, ...] = ()
+    notices: list[str] = field(default_factory=list)
+    _held: list[str] = field(default_factory=list)
+    _sentence: str = ""  # of the text that is not checked yet
+
+    def take(self, event: AskEvent) -> None:
+        """Note an event."""
+        work = self.reply.work
+        if work is None:
+            return
+        match event:
+            case Searching():
+                work.stage, work.detail = "searching", ""
+            case Retrieved(passages):
+                self.passages = passages
+                work.stage, work.detail = "reading", _sources(passages)
+            case Refused(_, nearest):
+                self.passages = nearest
+            case Loading(model):
+                work.stage, work.detail = "loading", model
+            case Downloading(file, done, total):
+                share = f"{100 * done / total:.0f} %" if total else ""
+                work.stage, work.detail = "fetching", f"{file} {share}".rstrip()
+            case Preparing(what):
+                work.stage, work.detail = "preparing", what
+            case Reading(done, total):
+                work.stage, work.detail = "reading", _sources(self.passages)
+                work.done, work.total = done, total
+            case Notice(message):
+                self.notices.append(message)
+            case _:
+                self._take_text(event)
+
+    def _take_text(self, event: AskEvent) -> None:
+        work = self.reply.work
+        match event:
+            case Token(text) if work is not None:
+                if not work.tokens:
+                    work.stage, work.detail, work.total = "writing", "", 0
+                    work.began, work.most = time.monotonic(), self.most_tokens
+                work.tokens += 1
+                self._held.append(text)
+                self._sentence += text
+            case Checked(sentence, _):
+                self._held.append(marked(self._sentence, mark_of(sentence))[len(self._sentence) :])
+                self._sentence = ""
+            case Answered(answer):
+                self.flush()
+                self.reply.answer, self.reply.work = answer, None
+                self.reply.state = TurnState.STOPPED if answer.verdict is Verdict.STOPPED else TurnState.DONE
+                self.passages = answer.passages or self.passages
+                self.reply.set_text(marked_text(answer))
+                self.reply.forget()
+            case _:
+                pass
+
+    def flush(self) -> int | None:
+        """Show the text that was held back. The first line that changed; None if there was nothing."""
+        if not self._held:
+            return None
+        text = "".join(self._held)
+        self._held.clear()
+        return self.reply.feed(text)
+
+    def stop(self, error: str = "") -> None:
+        """The answer ends here, by the user's wish or by an error."""
+        self.flush()
+        self.reply.work = None
+        self.reply.error = error
+        self.reply.state = TurnState.FAILED if error else TurnState.STOPPED
+        self.reply.forget()
+
+
+def _sources(passages: tuple[Passage, ...]) -> str:
+    names = list(dict.fromkeys(passage.path.rsplit("/", 1)[-1] for passage in passages))
+    return ", ".join(names[:3]) + (" …" if len(names) > 3 else "")
