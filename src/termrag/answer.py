@@ -13,8 +13,10 @@ from dataclasses import dataclass, field, replace
 from termrag import grounding
 from termrag.engines import Done, Engine, Piece, Prefill
 from termrag.events import Answered, AskEvent, Checked, Notice, Reading, Refused, Retrieved, Searching, Token
+from termrag.memory import history
 from termrag.prompt import GENERAL, SYSTEM, Prompt, pack
-from termrag.records import Answer, Hit, Message, Passage, Sampling, Sentence, Usage, Verdict
+from termrag.records import Answer, Hit, Passage, Sampling, Sentence, Usage, Verdict
+from termrag.turns import Turn
 
 Embed = grounding.Embed
 
@@ -30,15 +32,27 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A question with all that shapes its answer. `find` is None for a question without documents; `gated` is False
-    where the user handed over the text to answer from."""
+    """A question with all that shapes its answer.
+
+    `find` is None for a question without documents; `gated` is False where the user handed over the text to answer
+    from. `query` is what to search: the question itself, or what a follow-up was resolved to. `turns` are those before
+    it on its branch, oldest first; `recalled` are others that a search found. `session_id` is empty where nothing is
+    kept.
+    """
 
     question: str
     find: Callable[[str], Evidence] | None
     sampling: Sampling
-    history: tuple[Message, ...] = ()
+    query: str = ""
+    turns: tuple[Turn, ...] = ()
+    recalled: tuple[Turn, ...] = ()
+    session_id: str = ""
     gated: bool = True
     strictness: float = 1.0
+
+    @property
+    def searched(self) -> str:
+        return self.query or self.question
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +85,8 @@ def ask(request: Request, open_chat: OpenChat, embed: Embed | None) -> Iterator[
     Raises ModelMissing or EngineFailed where no answer can be had.
     """
     stages = Stages()
-    yield Searching(request.question)
-    evidence = request.find(request.question) if request.find else Evidence((), ())
+    yield Searching(request.searched)
+    evidence = request.find(request.searched) if request.find else Evidence((), ())
     stages.lap("search")
     for notice in evidence.notices:
         yield Notice(notice)
@@ -104,7 +118,7 @@ def _refusal(request: Request, evidence: Evidence) -> str:
         return "nothing in the documents resembles the question"
     if not request.gated:
         return ""
-    decision = grounding.gate(request.question, evidence.hits, strictness=request.strictness)
+    decision = grounding.gate(request.searched, evidence.hits, strictness=request.strictness)
     return "" if decision.passes else decision.reason
 
 
@@ -125,7 +139,7 @@ def _pack(request: Request, evidence: Evidence, chat: Chat) -> Prompt:
     return pack(
         request.question,
         evidence.passages,
-        history=request.history,
+        history=history(request.turns),
         limit=chat.engine.context_length - request.sampling.max_tokens,
         count=chat.engine.count_tokens,
         system=SYSTEM if request.find else GENERAL,

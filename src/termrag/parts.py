@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from termrag.answer import Chat, Evidence, Request
+    from termrag.context import Handed
     from termrag.embedders import Embedder
+    from termrag.followup import Resolved
     from termrag.ingest import Tools
     from termrag.ledger import Ledger
     from termrag.models import FileOrigin, Shelf
@@ -113,6 +115,11 @@ class Parts:
             self._embedder.close()
             self._embedder = None
 
+    def load_models(self) -> Iterator[AskEvent]:
+        """Make both models ready; on the models lane."""
+        yield from self.chats.open(self.config)
+        self.embedder().load()
+
     def unload_models(self) -> None:
         """Free the models that no answer uses; on the models lane."""
         self.chats.retire()
@@ -194,25 +201,26 @@ class Parts:
             unembedded=self._unembedded,
         )
 
-    def evidence(self, question: str, filters: Filters) -> Evidence:
-        """Hits and passages of the library for a question."""
+    def evidence(self, question: str, filters: Filters, resolved: Resolved | None = None) -> Evidence:
+        """Hits and passages of the library for a question; `resolved` says which documents a follow-up speaks of."""
         from termrag.answer import Evidence
-        from termrag.retrieval import passages
+        from termrag.retrieval import both, lift, passages
 
         settings = self.config.retrieval
-        hits = self.search(question, _JUDGED, filters, "hybrid")
+        only, lifted = (resolved.document_ids, resolved.lifted) if resolved else ((), ())
+        filters = both(filters, Filters(document_ids=only))
+        hits = lift(self.search(question, _JUDGED, filters, "hybrid"), lifted)
         count = self.embedder().count_tokens
         chosen = passages(hits, store=self.store(), settings=settings, count_tokens=count)
         return Evidence(tuple(hits), tuple(chosen), self._notices())
 
-    def evidence_in(self, name: str, text: str, question: str) -> Evidence:
-        """Passages of a text that was handed over with the question."""
+    def evidence_in(self, texts: Sequence[Handed], question: str) -> Evidence:
+        """Passages of texts that were handed over with the question."""
         from termrag.answer import Evidence
         from termrag.context import passages_of
 
         chosen = passages_of(
-            name,
-            text,
+            texts,
             question,
             embed=self.embed,
             count_tokens=self.embedder().count_tokens,
@@ -220,6 +228,18 @@ class Parts:
             most_tokens=self.config.retrieval.passage_tokens,
         )
         return Evidence((), tuple(chosen))
+
+    def read(self, files: Sequence[Path]) -> list[Handed]:
+        """The texts of files that are not indexed. Raises UnreadableFile for the first that gives none."""
+        from termrag import readers
+        from termrag.context import Handed
+        from termrag.converter import Converter, Limits
+
+        settings = self.config.documents
+        limits = Limits(timeout_s=settings.convert_timeout_s, memory_mb=settings.convert_memory_mb)
+        most = settings.max_file_mb << 20
+        with Converter(limits) as converter:
+            return [Handed(each.name, readers.read(each, converter, max_bytes=most)) for each in files]
 
     # --- documents -----------------------------------------------------------------------------------------------
 

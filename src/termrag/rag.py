@@ -37,7 +37,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from termrag.answer import Evidence
+    from termrag.context import Handed
     from termrag.doctor import Finding
+    from termrag.followup import Resolved
     from termrag.models import FileOrigin
     from termrag.watcher import WatchEvent
 
@@ -77,22 +79,28 @@ class Rag:
         sampling: Sampling | None = None,
         context: str | None = None,
         context_name: str = "stdin",
+        attached: Sequence[str | Path] = (),
         history: Sequence[Message] = (),
         general: bool = False,
     ) -> AsyncGenerator[AskEvent, None]:
         """Answer a question, ending with Answered.
 
-        With `context` the answer rests on that text instead of the library; `general` asks the model alone.
-        Raises ModelMissing, EngineFailed, LibraryMismatch or StoreUnavailable.
+        With `context`, or files that are `attached`, the answer rests on these instead of the library; `general` asks
+        the model alone. Raises UnreadableFile, ModelMissing, EngineFailed, LibraryMismatch or StoreUnavailable.
         """
         from termrag import answer
+        from termrag.followup import resolve
+        from termrag.memory import turns_of
 
+        turns = turns_of(history)
+        resolved = resolve(question, turns)
         request = answer.Request(
             question=question,
-            find=None if general else self._finder(filters or Filters(), context, context_name),
+            find=None if general else self._finder(filters or Filters(), context, context_name, resolved),
             sampling=sampling or self._sampling(),
-            history=tuple(history),
-            gated=context is None,
+            query=resolved.query,
+            turns=turns,
+            gated=not texts,
             strictness=self.config.retrieval.gate,
         )
 
@@ -102,9 +110,15 @@ class Rag:
                     _log(event)
                 yield event
 
-    def _finder(self, filters: Filters, context: str | None, context_name: str) -> Callable[[str], Evidence]:
-        if context is not None:
-            return lambda question: self._parts.evidence_in(context_name, context, question)
+    def _handed(self, context: str | None, name: str, attached: Sequence[str | Path]) -> list[Handed]:
+        from termrag.context import handed_text
+
+        texts = [] if context is None else [handed_text(name, context)]
+        return [*texts, *self._parts.read([Path(file) for file in attached])] if attached else texts
+
+    def _finder(self, filters: Filters, texts: Sequence[Handed]) -> Callable[[str], Evidence]:
+        if texts:
+            return lambda question: self._parts.evidence_in(texts, question)
         return lambda question: self._parts.evidence(question, filters)
 
     def _sampling(self) -> Sampling:
@@ -220,6 +234,11 @@ class Rag:
         """A document's chunks in order."""
         return await self._disk.run(lambda: self._parts.store().chunks(document_id))
 
+    async def vectors(self, document_id: str) -> dict[str, list[float]]:
+        """A document's vectors by the hash of their text, as far as they are computed."""
+        found = await self._disk.run(lambda: self._parts.store().vectors(document_id))
+        return {text_hash: vector.tolist() for text_hash, vector in found.items()}
+
     def _embed_from_disk(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Vectors, computed on the models lane a few texts at a time, so that a chat there keeps its turns."""
         import numpy as np
@@ -262,6 +281,12 @@ class Rag:
         await self.change("models", key, name)
         missing = "" if info.is_here else f"; fetch it with: termrag models pull {name}"
         return f"models.{key} = {name}{missing}"
+
+    async def load_models(self) -> AsyncGenerator[AskEvent, None]:
+        """Make the models ready for the next question. Raises ModelMissing or EngineFailed."""
+        async with aclosing(self._models.stream(self._parts.load_models)) as events:
+            async for event in events:
+                yield event
 
     async def unload_models(self) -> None:
         """Free the models; the next use loads them again. An answer in hand keeps its model until it ends."""

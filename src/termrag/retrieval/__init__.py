@@ -6,6 +6,6 @@ query ─ parse_query ─▶ words + filters ─ search ─▶ hits, each with a
 from termrag.retrieval.filters import both, parse_query
 from termrag.retrieval.fusion import reciprocal_ranks
 from termrag.retrieval.passages import passages
-from termrag.retrieval.search import Mode, search
+from termrag.retrieval.search import Mode, lift, search
 
-__all__ = ["Mode", "both", "parse_query", "passages", "reciprocal_ranks", "search"]
+__all__ = ["Mode", "both", "lift", "parse_query", "passages", "reciprocal_ranks", "search"]

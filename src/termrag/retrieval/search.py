@@ -22,6 +22,7 @@ Mode = Literal["hybrid", "vector", "text"]
 
 _NAME_GAIN = 2.0  # a document named by the whole question weighs three times as much
 _CROWDED = 0.1  # below this share of chunks that are not their document's only one, names weigh nothing
+_LIFT = 1.25  # for documents that the last answers cite: enough to pass those that the rules of fusion put just above
 _LATE = 8  # chunks without vectors that a search computes itself: a quarter of a second on a CPU
 _JUDGED = 5  # best chunks of each leg: they tell in what language and form the answer is written
 
@@ -70,6 +71,19 @@ def search(
         if seen.is_new(hit.chunk):
             hits.append(_with_coverage(hit, wanted))
     return hits
+
+
+def lift(hits: Sequence[Hit], document_ids: Collection[str]) -> list[Hit]:
+    """The hits in their order after those of some documents weigh more: what a conversation speaks of."""
+    if not document_ids:
+        return list(hits)
+    lifted = [
+        Hit(hit.chunk, replace(hit.scores, fused=hit.scores.fused * _LIFT))
+        if hit.chunk.document_id in document_ids
+        else hit
+        for hit in hits
+    ]
+    return sorted(lifted, key=lambda hit: -hit.scores.fused)
 
 
 def _without_vector(
