@@ -1,4 +1,4 @@
-"""The full-screen chat: its screens, the keys that work everywhere, its themes; the library opens after the first frame.
+"""The full-screen chat: screens, the keys that work everywhere, themes; the library opens after the first frame.
 
 Nothing heavy is imported before the first frame: no numpy, no store, no model, no Markdown parser, no highlighter.
 """

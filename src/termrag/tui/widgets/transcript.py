@@ -105,10 +105,20 @@ class Transcript(ScrollView, can_focus=True):
             self.redraw()
 
     def on_resize(self) -> None:
+        self._fit()
+
+    def _fit(self) -> None:
+        """Draw for the size that is."""
         if self._canvas is None or self._canvas.width != self._width():
             self.redraw()
         elif self.following:
             self._scroll_to_end()
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        # A widget that appears beside this one may change its width without a Resize.
+        if self._canvas is not None and self._canvas.width != self._width():
+            self.call_later(self._fit)
+        return super().render_lines(crop)
 
     # --- measuring -----------------------------------------------------------------------------------------------
 
