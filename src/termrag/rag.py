@@ -92,11 +92,12 @@ class Rag:
         from termrag.followup import resolve
         from termrag.memory import turns_of
 
+        texts = await self._disk.run(self._handed, context, context_name, attached)
         turns = turns_of(history)
         resolved = resolve(question, turns)
         request = answer.Request(
             question=question,
-            find=None if general else self._finder(filters or Filters(), context, context_name, resolved),
+            find=None if general else self._finder(filters or Filters(), texts, resolved),
             sampling=sampling or self._sampling(),
             query=resolved.query,
             turns=turns,
@@ -116,10 +117,10 @@ class Rag:
         texts = [] if context is None else [handed_text(name, context)]
         return [*texts, *self._parts.read([Path(file) for file in attached])] if attached else texts
 
-    def _finder(self, filters: Filters, texts: Sequence[Handed]) -> Callable[[str], Evidence]:
+    def _finder(self, filters: Filters, texts: Sequence[Handed], resolved: Resolved) -> Callable[[str], Evidence]:
         if texts:
             return lambda question: self._parts.evidence_in(texts, question)
-        return lambda question: self._parts.evidence(question, filters)
+        return lambda question: self._parts.evidence(question, filters, resolved)
 
     def _sampling(self) -> Sampling:
         settings = self.config.generation
