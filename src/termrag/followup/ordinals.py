@@ -12,6 +12,7 @@ from termrag.turns import Turn
 _ITEM = re.compile(r"^[ \t]*(?:[-*•]|\d{1,2}[.)]|[a-h][.)])[ \t]+(.+)$", re.MULTILINE)
 _ROW = re.compile(r"(?:[^,;:.!?\n]{2,80}, )+[^,;:.!?\n]{2,80}?,? (?:and|or|und|oder|et|ou|y|o|e) [^,;:.!?\n]{2,80}")
 _JOINT = re.compile(r",? (?:and|or|und|oder|et|ou|y|o|e) |, ")
+_LEAD = re.compile(r".*\b(?:are|is|were|sind|waren|sont|étaient|son|eran|to|zu|de)\s")
 _LONGEST_ITEM = 120
 _LAST = -1
 
@@ -55,26 +56,29 @@ def asks_for_source(asked: Reading) -> bool:
 def source(answer: Answer, place: int) -> str:
     """The id of the document that the answer cites at that place, in the order of its sentences; or nothing."""
     cited = dict.fromkeys(each.document_id for sentence in answer.sentences for each in sentence.citations)
-    return _picked(list(cited), place)
+    return list(cited)[place] if cited and (place == _LAST or place < len(cited)) else ""
 
 
 def item(answer: Answer, place: int) -> str:
     """The item of the answer's list, of its row of words, or of a list in what it cites; empty if there is none."""
     quoted = [quote for sentence in answer.sentences for quote in (each.quote for each in sentence.citations)]
-    passages = [passage.text for passage in sorted(answer.passages, key=lambda each: -each.score)[:1]]
-    for text in (answer.text, *quoted, *passages):
-        found = _ITEM.findall(text)
-        if len(found) > 1 and (picked := _picked(found, place)):
-            return _short(picked)
     for text in (answer.text, *quoted):
-        for row in _ROW.findall(text):
-            if picked := _picked(_JOINT.split(row), place):
-                return _short(picked)
+        if picked := _picked(_ITEM.findall(text), place) or _picked(_row(text), place):
+            return _short(picked)
     return ""
 
 
+def _row(text: str) -> list[str]:
+    """The items of the first "A, B and C"; what leads to A is cut off at its verb or colon."""
+    found = _ROW.search(text)
+    if not found:
+        return []
+    first, *rest = _JOINT.split(found[0])
+    return [_LEAD.sub("", first), *rest]
+
+
 def _picked(items: Sequence[str], place: int) -> str:
-    return items[place] if items and (place == _LAST or place < len(items)) else ""
+    return items[place] if len(items) > 1 and (place == _LAST or place < len(items)) else ""
 
 
 def _short(text: str) -> str:
