@@ -8,8 +8,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from termrag.records import Answer, Passage, Sentence
+from termrag.turns import Turn
 
 # --- asking ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The question is kept: always the first event of a question of a session."""
+
+    turn: Turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,4 +208,6 @@ class Verified:
 PullEvent = Downloading | Preparing | Verified
 
 # A question may have to fetch its model first.
-AskEvent = Searching | Retrieved | Refused | Loading | Notice | Reading | Token | Checked | Answered | PullEvent
+AskEvent = (
+    Started | Searching | Retrieved | Refused | Loading | Notice | Reading | Token | Checked | Answered | PullEvent
+)
