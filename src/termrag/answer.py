@@ -13,12 +13,13 @@ from dataclasses import dataclass, field, replace
 from termrag import grounding
 from termrag.engines import Done, Engine, Piece, Prefill
 from termrag.events import Answered, AskEvent, Checked, Notice, Reading, Refused, Retrieved, Searching, Token
-from termrag.memory import history
+from termrag.memory import Memory, recall, remember
 from termrag.prompt import GENERAL, SYSTEM, Prompt, pack
 from termrag.records import Answer, Hit, Passage, Sampling, Sentence, Usage, Verdict
 from termrag.turns import Turn
 
 Embed = grounding.Embed
+_MEMORY_SHARE = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,15 +137,25 @@ def _refused(question: str, reason: str, evidence: Evidence, stages: Stages) -> 
 
 
 def _pack(request: Request, evidence: Evidence, chat: Chat) -> Prompt:
+    limit = chat.engine.context_length - request.sampling.max_tokens
     return pack(
         request.question,
         evidence.passages,
-        history=history(request.turns),
-        limit=chat.engine.context_length - request.sampling.max_tokens,
+        memory=_memory(request, limit, chat),
+        limit=limit,
         count=chat.engine.count_tokens,
         system=SYSTEM if request.find else GENERAL,
         characters=chat.passage_characters,
     )
+
+
+def _memory(request: Request, limit: int, chat: Chat) -> Memory:
+    """What is remembered takes half the window at most; a very small model reads the last turns only."""
+    if chat.passage_characters:
+        return remember(request.turns, chat.passage_characters // _MEMORY_SHARE)
+    memory = remember(request.turns, limit // _MEMORY_SHARE)
+    candidates = (*memory.dropped, *memory.short, *request.recalled)
+    return replace(memory, recalled=recall(request.searched, candidates, memory.full))
 
 
 def _generate(

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from termrag.errors import EngineFailed
+from termrag.memory import Memory, turns_of
 from termrag.prompt import pack
 from termrag.records import Message, Passage
 
@@ -41,14 +42,18 @@ texts = st.text("abc \n", min_size=1, max_size=200)
 passages = st.lists(st.tuples(texts, st.floats(0, 1)), max_size=6).map(
     lambda drawn: [passage(number, text, score) for number, (text, score) in enumerate(drawn, 1)]
 )
-histories = st.lists(texts, max_size=8).map(
-    lambda drawn: [Message("user" if index % 2 == 0 else "assistant", text) for index, text in enumerate(drawn)]
+memories = st.lists(st.tuples(texts, texts), max_size=4).map(
+    lambda drawn: Memory(turns_of([message for pair in drawn for message in said(*pair)]))
 )
 
 
-@given(passages, histories, st.integers(80, 600))
-def test_the_ledger_sums_to_the_prompt_and_the_prompt_fits(drawn, history, limit):
-    prompt = pack("when does it leave", drawn, history=history, limit=limit, count=count)
+def said(question: str, answer: str) -> tuple[Message, Message]:
+    return Message("user", question), Message("assistant", answer)
+
+
+@given(passages, memories, st.integers(80, 600))
+def test_the_ledger_sums_to_the_prompt_and_the_prompt_fits(drawn, memory, limit):
+    prompt = pack("when does it leave", drawn, memory=memory, limit=limit, count=count)
     went_in = [line for line in prompt.budget.lines if not line.cut]
     assert sum(line.tokens for line in went_in) == count(prompt.messages) == prompt.budget.total
     assert prompt.budget.total <= limit
@@ -69,8 +74,8 @@ def test_the_weakest_passage_gives_way_first():
 
 
 def test_history_gives_way_before_the_last_passage():
-    history = [Message("user", "word " * 50), Message("assistant", "word " * 50)] * 4
-    prompt = pack("when", [passage(1, "word " * 40, 0.9)], history=history, limit=250, count=count)
+    memory = Memory(turns_of(said("word " * 50, "word " * 50) * 4))
+    prompt = pack("when", [passage(1, "word " * 40, 0.9)], memory=memory, limit=250, count=count)
     assert len(prompt.passages) == 1
     assert any("oldest" in line.cut for line in prompt.budget.lines)
 
