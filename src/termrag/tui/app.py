@@ -5,14 +5,21 @@ Nothing heavy is imported before the first frame: no numpy, no store, no model, 
 
 from __future__ import annotations
 
+import asyncio
 import importlib
-from collections.abc import Callable, Iterable
+import io
+import os
+import traceback
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from textual.app import App, SystemCommand
+from textual import work
+from textual.app import App, SuspendNotSupported, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
+from textual.worker import WorkerFailed
 
 from termrag.config import Config
 from termrag.errors import TermragError
@@ -22,6 +29,7 @@ from termrag.tui.themes import DARK, LIGHT, load_themes
 
 if TYPE_CHECKING:
     from termrag.rag import Rag
+    from termrag.records import Citation, Passage
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +66,7 @@ class TermragApp(App[None]):
 
     def __init__(self, config: Config, paths: Paths, open_rag: Callable[[Config, Paths], Rag]) -> None:
         super().__init__()
-        self.config = config
+        self._config = config
         self.paths = paths
         self._open_rag = open_rag
         self._rag: Rag | None = None
@@ -70,7 +78,7 @@ class TermragApp(App[None]):
     def rag(self) -> Rag:
         """The façade, opened by whoever needs it first."""
         if self._rag is None:
-            self._rag = self._open_rag(self.config, self.paths)
+            self._rag = self._open_rag(self._config, self.paths)
         return self._rag
 
     def get_default_screen(self) -> Screen[None]:
@@ -87,6 +95,21 @@ class TermragApp(App[None]):
         if self._rag is not None:
             rag, self._rag = self._rag, None
             await rag.__aexit__(None, None, None)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the library has been opened yet."""
+        return self._rag is not None
+
+    @property
+    def settings(self) -> Config:
+        """The settings in force."""
+        return self._rag.config if self._rag is not None else self._config
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether what is drawn goes over a network."""
+        return self.is_web or "SSH_CONNECTION" in os.environ
 
     # --- screens and commands ------------------------------------------------------------------------------------
 
@@ -110,9 +133,69 @@ class TermragApp(App[None]):
                     lambda key=binding.key: self.simulate_key(key.split(",")[0]),
                 )
 
-    def show_error(self, error: TermragError) -> None:
-        """An error as a toast: what happened, and what mends it."""
-        self.notify(error.hint or "", title=error.message, severity="error", timeout=10, markup=False)
+    # --- what every screen may ask for ---------------------------------------------------------------------------
+
+    def report(self, error: BaseException) -> None:
+        """An error as a toast: what happened, and what mends it. A fault of termrag's own goes to the log as well."""
+        if isinstance(error, WorkerFailed):
+            error = error.error
+        if isinstance(error, TermragError):
+            self.notify(error.hint, title=error.message, severity="error", timeout=10, markup=False)
+            return
+        from termrag.logs import logger
+
+        logger.error("unexpected error\n%s", "".join(traceback.format_exception(error)))
+        hint = f"the details are in {self.paths.log_file}"
+        self.notify(hint, title=f"unexpected error: {error}", severity="error", timeout=10, markup=False)
+
+    @work(exit_on_error=False)
+    async def copy_text(self, text: str) -> None:
+        """Put a text on the user's clipboard, and say which way it went."""
+        from termrag.tui import copying
+
+        fallback = self.paths.state / "last-copy.txt"
+        sent = await asyncio.to_thread(copying.send, text, in_browser=self.is_web, fallback=fallback)
+        if sent.by_terminal:
+            self.copy_to_clipboard(text)
+        self.notify(sent.sentence(text), markup=False)
+
+    def save_text(self, text: str, name: Path) -> None:
+        """Write a text to a new file in the working folder; in a browser it is downloaded."""
+        if self.is_web:
+            self.deliver_text(io.StringIO(text), save_filename=name.name)
+            return
+        file = _unused(Path.cwd() / name)
+        try:
+            file.write_text(text, encoding="utf-8")
+        except OSError as error:
+            self.report(TermragError(f"{file} cannot be written: {error.strerror}", "cd ~ && termrag"))
+        else:
+            self.notify(f"written to {file}", markup=False)
+
+    def open_outside(self, where: Passage | Citation) -> None:
+        """Open a source in the user's editor or viewer."""
+        from termrag.tui import opening
+
+        try:
+            chosen = opening.opener(where)
+            if chosen.takes_terminal:
+                with self.suspend():
+                    opening.launch(chosen)
+            else:
+                opening.launch(chosen)
+        except TermragError as error:
+            self.report(error)
+        except (OSError, SuspendNotSupported) as error:
+            self.report(TermragError(f"the file could not be opened: {error}", "export EDITOR=nano"))
+
+    def open_source(self, passages: Sequence[Passage], index: int, quotes: Mapping[int, str]) -> None:
+        """Show a passage where it stands in its document. `quotes` are the words that support an answer, by number."""
+        self.open_outside(passages[index])
+
+    def action_follow_link(self, target: str) -> None:
+        """Open a link of an answer in the browser. Only web addresses: an answer may hold anything."""
+        if target.startswith(("http://", "https://")):
+            self.open_url(target)
 
     # --- themes --------------------------------------------------------------------------------------------------
 
@@ -121,9 +204,18 @@ class TermragApp(App[None]):
         for theme in themes:
             self.register_theme(theme)
         names = {theme.name for theme in themes} | set(self.available_themes)
-        chosen = self.config.tui.theme
+        chosen = self._config.tui.theme
         self.theme = chosen if chosen in names else DARK
 
     def action_toggle_dark(self) -> None:
         """Change between the dark and the light theme."""
         self.theme = LIGHT if self.current_theme.dark else DARK
+
+
+def _unused(file: Path) -> Path:
+    """The name itself, or with a number behind it where there is such a file already."""
+    candidate, number = file, 2
+    while candidate.exists():
+        candidate = file.with_name(f"{file.stem}-{number}{file.suffix}")
+        number += 1
+    return candidate

@@ -17,6 +17,7 @@ from termrag.events import (
     Refused,
     Retrieved,
     Searching,
+    Started,
     Token,
 )
 from termrag.marks import marked
@@ -45,12 +46,16 @@ class Asking:
     reply: Reply
     most_tokens: int
     passages: tuple[Passage, ...] = ()
+    shown: tuple[Passage, ...] = ()  # those that a pane shows already
     notices: list[str] = field(default_factory=list)
     _held: list[str] = field(default_factory=list)
     _sentence: str = ""  # of the text that is not checked yet
 
     def take(self, event: AskEvent) -> None:
         """Note an event."""
+        if isinstance(event, Started):
+            self.reply.turn = self.question.turn = event.turn
+            self.reply.asked_at = self.question.asked_at = event.turn.asked_at
         work = self.reply.work
         if work is None:
             return

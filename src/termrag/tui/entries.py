@@ -19,7 +19,7 @@ from termrag.tui.drawing import Canvas, Line, draw_block
 from termrag.tui.markdown import Markdown
 from termrag.turns import Freshness, Turn, TurnState
 
-_FAINT = "$foreground 60%"
+_FAINT = "$foreground 65%"
 _SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 
 
@@ -64,6 +64,7 @@ class Question(Entry):
         self.asked_at = asked_at
         self.queued = queued
         self.branch = (1, 1)  # which of how many turns that share its place
+        self.turn: Turn | None = None
         self.limits: tuple[str, ...] = ()  # names of the documents that it is limited to
 
     @property
@@ -131,9 +132,9 @@ class Reply(Entry):
         self._drawn: list[list[Line]] = []  # per block
 
     @classmethod
-    def of(cls, turn: Turn, link: Callable[[str], str]) -> Reply:
+    def of(cls, turn: Turn, key: str, link: Callable[[str], str]) -> Reply:
         """The answer of a kept turn."""
-        reply = cls(turn.id, link)
+        reply = cls(key, link)
         reply.asked_at = turn.asked_at
         reply.take(turn)
         return reply
@@ -227,6 +228,8 @@ class Reply(Entry):
         notes: list[Content] = []
         if self.state is TurnState.STOPPED:
             notes.append(_note("■ stopped", "r asks again", "$text-warning"))
+        if self.state is TurnState.WRITING:
+            notes.append(_note("… being written by another termrag", "", "$text-secondary"))
         if self.state is TurnState.FAILED:
             notes.append(_note("✗ no answer", "r asks again, the question is kept", "$text-error"))
         if self.is_refused and self.answer is not None:

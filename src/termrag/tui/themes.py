@@ -13,8 +13,14 @@ from textual.theme import Theme
 from termrag.errors import ConfigError
 
 DARK, LIGHT = "termrag-dark", "termrag-light"
-_KEYS = {each.name: each.type for each in fields(Theme)}
-_PLAIN = {"name", "dark", "luminosity_spread", "text_alpha", "variables", "ansi"}
+_KEYS = [each.name for each in fields(Theme)]
+_PLAIN: dict[str, type | tuple[type, ...]] = {
+    "name": str,
+    "dark": bool,
+    "ansi": bool,
+    "luminosity_spread": (int, float),
+    "text_alpha": (int, float),
+}
 
 
 def shipped_folder() -> Path:
@@ -55,12 +61,12 @@ def read_theme(file: Path) -> Theme:
 def _check(file: Path, key: str, value: Any) -> None:
     if key not in _KEYS:
         raise ConfigError(f"{file}: {key} is not a key of a theme", f"keys: {', '.join(_KEYS)}")
-    colours = value if key == "variables" else {} if key in _PLAIN else {key: value}
-    if not isinstance(colours, dict):
+    if key == "variables" and not isinstance(value, dict):
         raise ConfigError(f"{file}: variables must be a table", f"$EDITOR {file}")
-    for name, colour in colours.items():
+    if key in _PLAIN and not isinstance(value, _PLAIN[key]):
+        raise ConfigError(f"{file}: {key} cannot be {value!r}", f"$EDITOR {file}")
+    if key not in _PLAIN and key != "variables":
         try:
-            Color.parse(str(colour).split()[0] if colour else "")
-        except ColorParseError as error:
-            if name in _KEYS:
-                raise ConfigError(f"{file}: {name} is no colour: {colour!r}", f"$EDITOR {file}") from error
+            Color.parse(value)
+        except (ColorParseError, TypeError) as error:
+            raise ConfigError(f"{file}: {key} is no colour: {value!r}", f"$EDITOR {file}") from error

@@ -1,198 +1,91 @@
-"""The main screen: a conversation, where it comes from, and what can be done with it."""
+"""The main screen: what is typed, and all that can be done with a message."""
 
 from __future__ import annotations
 
-import time
-from collections import deque
-from collections.abc import Callable
-from contextlib import aclosing
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Callable, Sequence
+from typing import ClassVar
 
-from textual import work
-from textual.app import ComposeResult
+from textual import events, work
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal
-from textual.screen import Screen
-from textual.worker import Worker
 
-from termrag.errors import TermragError
-from termrag.records import Filters
-from termrag.tui.asking import Asking, Order
-from termrag.tui.entries import Entry, Question, Reply
+from termrag.records import Citation, Passage
+from termrag.tui.asking import Order
+from termrag.tui.entries import Question, Reply
+from termrag.tui.screens.pickers import Choice, Picker
+from termrag.tui.screens.workspace import WorkspaceScreen
 from termrag.tui.widgets.composer import Composer
-from termrag.tui.widgets.keyline import KeyLine
-from termrag.tui.widgets.status import StatusLine
 from termrag.tui.widgets.transcript import Transcript
 
-if TYPE_CHECKING:
-    from termrag.tui.app import TermragApp
-    from termrag.tui.widgets.sources import Sources
+# What may be typed instead of a key.
+_COMMANDS = {
+    "/new": "new_session",
+    "/clear": "clear",
+    "/copy": "copy_last",
+    "/export": "export",
+    "/sessions": "toggle_sessions",
+    "/sources": "toggle_sources",
+    "/again": "regenerate",
+    "/docs": "app.open('documents')",
+    "/settings": "app.open('settings')",
+    "/models": "app.open('models')",
+    "/help": "app.open('help')",
+    "/quit": "app.quit",
+}
 
-_FLUSH_S = 0.05  # how often text that came is drawn
-_SPIN_EVERY = 3  # flushes from one picture of the progress line to the next
 
-
-class ChatScreen(Screen[None]):
-    """Asks, shows, keeps."""
-
-    app: TermragApp
+class ChatScreen(WorkspaceScreen):
+    """Where termrag begins."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "Stop", id="chat.stop"),
+        Binding("f3", "toggle_sessions", "Sessions", id="chat.sessions"),
         Binding("f4", "toggle_sources", "Sources", id="chat.sources"),
         Binding("f8,ctrl+n", "new_session", "New", id="chat.new"),
+        Binding("f9,alt+c", "copy_last", "Copy", id="chat.copy"),
+        Binding("ctrl+l", "clear", "Clear", id="chat.clear", show=False),
+        Binding("ctrl+t", "limit", "Limit to documents", id="chat.limit", show=False),
+        Binding("ctrl+g", "export", "Export", id="chat.export", show=False),
+        Binding("ctrl+r", "regenerate", "Ask again", id="chat.regenerate", show=False),
+        Binding("f12", "restore", "Undo delete", id="chat.restore", show=False),
     ]
 
     def __init__(self) -> None:
         super().__init__()
-        self.session_id: str | None = None
-        self.asking: Asking | None = None
-        self.queue: deque[Asking] = deque()
-        self._worker: Worker[None] | None = None
-        self._keys = 0
-        self._ticks = 0
+        self._editing: Question | None = None
 
-    def compose(self) -> ComposeResult:
-        with Horizontal(id="panes"):
-            yield Transcript(id="transcript", reading_width=self.app.config.tui.reading_width)
-        yield StatusLine(id="status")
-        yield Composer(id="composer", placeholder="Ask your documents")
-        yield KeyLine(id="keys")
-
-    def on_mount(self) -> None:
-        self.query_one(Composer).focus()
-        self.set_interval(_FLUSH_S, self._tick)
-
-    @property
-    def transcript(self) -> Transcript:
-        return self.query_one(Transcript)
-
-    def _key(self) -> str:
-        self._keys += 1
-        return f"e{self._keys}"
-
-    # --- asking --------------------------------------------------------------------------------------------------
+    # --- typing --------------------------------------------------------------------------------------------------
 
     def on_composer_sent(self, event: Composer.Sent) -> None:
-        self.submit(Order(event.text))
-
-    def submit(self, order: Order) -> None:
-        """Ask, now or when the answers before it are done."""
-        waits = self.asking is not None
-        question = Question(self._key(), order.question, time.time(), queued=waits)
-        question.limits = order.limits
-        key = self._key()
-        asking = Asking(order, question, Reply(key, self._link(key)), self.app.config.generation.max_tokens)
-        self.transcript.following = True
-        if waits:
-            self.queue.append(asking)
-            self.transcript.add(question)
-        else:
-            self.transcript.add(question, asking.reply)
-            self._begin(asking)
-
-    def _begin(self, asking: Asking) -> None:
-        self.asking = asking
-        self._worker = self._answer(asking)
-
-    @work(group="answer")
-    async def _answer(self, asking: Asking) -> None:
-        try:
-            rag = self.app.rag
-            order = asking.order
-            filters = Filters(document_ids=order.document_ids)
-            async with aclosing(rag.ask(order.question, filters=filters, general=order.general)) as events:
-                async for event in events:
-                    asking.take(event)
-        except TermragError as error:
-            asking.stop(error.message)
-            self.app.show_error(error)
-        finally:
-            if asking.reply.work is not None:
-                asking.stop()
-            self._finish(asking)
-
-    def _finish(self, asking: Asking) -> None:
-        if not self.is_attached:
+        command = _COMMANDS.get(event.text.strip())
+        if command is not None:
+            self.call_later(self.run_action, command)
             return
-        self.asking = None
-        self.transcript.changed(asking.reply)
-        self._show_sources(asking)
-        if self.queue:
-            following = self.queue.popleft()
-            following.question.queued = False
-            following.question.asked_at = time.time()
-            following.question.forget()
-            self.transcript.remove_entries([following.question, *(each.question for each in self.queue)])
-            self.transcript.add(following.question, following.reply, *(each.question for each in self.queue))
-            self._begin(following)
+        parent = None
+        if self._editing is not None:
+            parent = self.parent_of(self._editing)
+            self.cut_from(self._editing)
+            self._stop_editing()
+        self.submit(Order(event.text, parent, tuple(self.limits), tuple(self.limits.values())))
 
-    def _tick(self) -> None:
-        """Draw what has come since the last time."""
-        asking = self.asking
-        if asking is None or asking.reply.work is None:
-            return
-        self._ticks += 1
-        line = asking.flush()
-        if line is not None:
-            self.transcript.changed(asking.reply, line)
-        if self._ticks % _SPIN_EVERY == 0 and asking.reply.work is not None:
-            asking.reply.work.tick += 1
-            self.transcript.changed(asking.reply, asking.reply.refresh_footer())
+    def on_composer_mentioned(self, event: Composer.Mentioned) -> None:
+        self.action_limit()
+
+    def on_key(self, event: events.Key) -> None:
+        """What is typed while the conversation has the focus goes to the input."""
+        if isinstance(self.focused, Transcript) and event.is_printable and event.character:
+            event.stop()
+            self.composer.focus()
+            self.composer.insert(event.character)
 
     def action_leave(self) -> None:
-        """Stop the answer; if there is none, give up what is marked and go back to the input."""
-        if self.asking is not None and self._worker is not None:
-            self._worker.cancel()
-        else:
+        """Stop the answer; without one, give up editing or marking; then back to the input."""
+        if not self.stop():
+            if self._editing is not None:
+                self._stop_editing()
+                self.composer.clear()
             self.clear_selection()
-        self.query_one(Composer).focus()
-
-    # --- sources -------------------------------------------------------------------------------------------------
-
-    def _link(self, key: str) -> Callable[[str], str]:
-        def action(target: str) -> str:
-            kind, _, rest = target.partition(":")
-            return f"screen.cite({key!r}, {rest!r})" if kind == "cite" else f"app.follow_link({target!r})"
-
-        return action
-
-    def _show_sources(self, asking: Asking) -> None:
-        pane = self._sources()
-        if pane is not None:
-            pane.show(asking.passages, asking.reply.answer)
-
-    def _sources(self) -> Sources | None:
-        from termrag.tui.widgets.sources import Sources
-
-        return next(iter(self.query(Sources)), None)
-
-    async def action_toggle_sources(self) -> None:
-        """Show or hide the passages of the answer."""
-        from termrag.tui.widgets.sources import Sources
-
-        pane = self._sources()
-        if pane is None:
-            pane = Sources(id="sources")
-            await self.query_one("#panes").mount(pane)
-            reply = self._last_reply()
-            if reply is not None and reply.answer is not None:
-                pane.show(reply.answer.passages, reply.answer)
-        else:
-            pane.display = not pane.display
-
-    def _last_reply(self) -> Reply | None:
-        return next((each for each in reversed(self.transcript.entries) if isinstance(each, Reply)), None)
-
-    # --- sessions ------------------------------------------------------------------------------------------------
-
-    def action_new_session(self) -> None:
-        """Begin a new conversation."""
-        self.action_leave()
-        self.queue.clear()
-        self.session_id = None
-        entries: list[Entry] = []
-        self.transcript.show(entries)
+            self.call_later(self.uncover)
+        self.composer.focus()
 
     def action_scroll_transcript(self, pages: int) -> None:
         """Scroll the conversation while the input keeps the focus."""
@@ -203,3 +96,175 @@ class ChatScreen(Screen[None]):
             transcript.scroll_home(animate=False)
         else:
             transcript.scroll_relative(y=pages * max(transcript.size.height - 2, 1), animate=False)
+
+    def on_transcript_behind(self, event: Transcript.Behind) -> None:
+        self.transcript.border_subtitle = f"▼ {event.lines} lines below · End" if event.lines else ""
+        self.transcript.set_class(bool(event.lines), "-behind")
+
+    # --- what to do with a message -------------------------------------------------------------------------------
+
+    def _reply(self) -> Reply | None:
+        """The answer that keys act on: the current one, the one below a current question, or the last."""
+        current = self.transcript.current
+        if isinstance(current, Question):
+            return self.reply_to(current)
+        return current if isinstance(current, Reply) else self.last_reply()
+
+    def _question(self) -> Question | None:
+        current = self.transcript.current
+        if isinstance(current, Question):
+            return current
+        reply = self._reply()
+        return self.question_of(reply) if reply is not None else None
+
+    def action_copy_message(self) -> None:
+        """Copy the current message."""
+        entry = self.transcript.current or self.last_reply()
+        if entry is not None:
+            self.app.copy_text(entry.text)
+
+    def action_copy_last(self) -> None:
+        """Copy the last answer."""
+        reply = self.last_reply()
+        if reply is not None:
+            self.app.copy_text(reply.text)
+
+    def action_copy_code(self) -> None:
+        """Copy a code block of the answer; which one is asked where there are several."""
+        from termrag.tui.markdown import code_blocks
+
+        reply = self._reply()
+        blocks = code_blocks(reply.plain) if reply is not None else []
+        choices = [
+            Choice(str(i), block.split("\n", 1)[0], f"{len(block.splitlines())} lines")
+            for i, block in enumerate(blocks)
+        ]
+        self._choose("Copy code", choices, lambda chosen: self.app.copy_text(blocks[int(chosen.id)]), "no code here")
+
+    def action_copy_citation(self) -> None:
+        """Copy the words that an answer rests on, with where they stand."""
+        cited = self._citations()
+        choices = [Choice(str(i), f"[{each.number}] {each.place}", each.quote[:60]) for i, each in enumerate(cited)]
+        self._choose(
+            "Copy quote", choices, lambda chosen: self._copy_quote(cited[int(chosen.id)]), "nothing cited here"
+        )
+
+    def _copy_quote(self, citation: Citation) -> None:
+        self.app.copy_text(f"“{' '.join(citation.quote.split())}” ({citation.place})")
+
+    def _citations(self) -> list[Citation]:
+        reply = self._reply()
+        return self._citations_of(reply) if reply is not None else []
+
+    def _citations_of(self, reply: Reply) -> list[Citation]:
+        from termrag.wire import citations
+
+        return citations(reply.answer) if reply.answer is not None else []
+
+    @work(exit_on_error=False)
+    async def _choose(
+        self, title: str, choices: Sequence[Choice], then: Callable[[Choice], None], nothing: str
+    ) -> None:
+        """Ask which one is meant, where there is more than one."""
+        if not choices:
+            self.notify(nothing)
+            return
+        one = choices[0] if len(choices) == 1 else None
+        chosen = one or await self.app.push_screen_wait(Picker(title, choices))
+        if chosen is not None:
+            then(chosen)
+
+    def action_regenerate(self) -> None:
+        """Ask the same question again, as another version of this turn."""
+        self._ask_again(tuple(self.limits), tuple(self.limits.values()))
+
+    def action_without_documents(self) -> None:
+        """Ask the model alone."""
+        self._ask_again((), (), general=True)
+
+    @work(exit_on_error=False)
+    async def action_other_sources(self) -> None:
+        """Ask again, without the documents that this answer was made from."""
+        reply = self._reply()
+        used = (
+            {passage.document_id for passage in reply.answer.passages} if reply is not None and reply.answer else set()
+        )
+        others = tuple(each.id for each in await self.app.rag.documents() if each.id not in used)
+        if not others:
+            self.notify("there are no other documents")
+        else:
+            self._ask_again(others, (f"{len(others)} other documents",))
+
+    def _ask_again(self, ids: tuple[str, ...], names: tuple[str, ...], *, general: bool = False) -> None:
+        question = self._question()
+        if question is None or question.queued or self.asking is not None:
+            return
+        parent = self.parent_of(question)
+        self.cut_from(question)
+        self.submit(Order(question.question, parent, ids, names, general))
+        self.composer.focus()
+
+    def action_edit(self) -> None:
+        """Change a question and ask it as another version of this turn."""
+        question = self._question()
+        if question is not None and not question.queued and self.asking is None:
+            self._editing = question
+            self.composer.border_title = "editing · Esc gives up"
+            self.composer.fill(question.question)
+            self.composer.focus()
+
+    def _stop_editing(self) -> None:
+        self._editing = None
+        self.composer.border_title = ""
+
+    @work(exit_on_error=False)
+    async def action_branch(self, by: int) -> None:
+        """Another version of the current turn, and what followed it."""
+        question = self._question()
+        if question is None or question.turn is None or self.asking is not None:
+            return
+        versions = await self.app.rag.branches(question.turn.id)
+        index = [each.id for each in versions].index(question.turn.id) + by
+        if 0 <= index < len(versions):
+            self.show_session(await self.app.rag.choose_branch(versions[index].id))
+
+    @work(group="versions", exit_on_error=False)
+    async def _count_versions(self, question: Question) -> None:
+        if question.turn is None:
+            return
+        ids = [each.id for each in await self.app.rag.branches(question.turn.id)]
+        if len(ids) > 1 and question.turn.id in ids:
+            question.branch = (ids.index(question.turn.id) + 1, len(ids))
+            question.forget()
+            self.transcript.changed(question)
+
+    def on_transcript_moved(self, event: Transcript.Moved) -> None:
+        reply = self._reply()
+        pane = self.sources_pane
+        if pane is not None and reply is not None and reply.answer is not None:
+            pane.show(reply.answer.passages, reply.answer)
+        if isinstance(event.entry, Question) and event.entry.branch == (1, 1):
+            self._count_versions(event.entry)
+
+    # --- sources of a message ------------------------------------------------------------------------------------
+
+    def action_cite(self, key: str, number: str) -> None:
+        """Open what a mark in an answer stands for."""
+        reply = next((each for each in self.transcript.entries if each.key == key), None)
+        if isinstance(reply, Reply) and number.isdigit():
+            self._open(reply, int(number))
+
+    def action_open_citation(self, number: int) -> None:
+        """Open a source of the answer by its number."""
+        reply = self._reply()
+        if reply is not None:
+            self._open(reply, number)
+
+    def _open(self, reply: Reply, number: int) -> None:
+        passages: tuple[Passage, ...] = reply.answer.passages if reply.answer is not None else ()
+        index = next((i for i, each in enumerate(passages) if each.number == number), None)
+        if index is None:
+            self.notify(f"this answer has no source {number}")
+            return
+        quotes = {citation.number: citation.quote for citation in self._citations_of(reply)}
+        self.app.open_source(passages, index, quotes)

@@ -13,7 +13,7 @@ from textual.widgets.option_list import Option
 
 from termrag.records import Answer, Passage
 
-_FAINT = "$foreground 60%"
+_FAINT = "$foreground 65%"
 _QUOTE = 220  # characters of a passage that the list shows
 
 

@@ -36,6 +36,19 @@ class Transcript(ScrollView, can_focus=True):
         Binding("pagedown", "page_down", "Scroll down", id="transcript.page_down", show=False),
         Binding("home", "scroll_home", "First message", id="transcript.first", show=False),
         Binding("end", "follow", "Last message", id="transcript.last", show=False),
+        Binding("y", "screen.copy_message", "Copy", id="message.copy"),
+        Binding("c", "screen.copy_code", "Copy code", id="message.copy_code"),
+        Binding("q", "screen.copy_citation", "Copy quote", id="message.copy_citation"),
+        Binding("r", "screen.regenerate", "Ask again", id="message.regenerate"),
+        Binding("o", "screen.other_sources", "Other sources", id="message.other_sources"),
+        Binding("e", "screen.edit", "Edit", id="message.edit"),
+        Binding("g", "screen.without_documents", "Without documents", id="message.general", show=False),
+        Binding("left_square_bracket", "screen.branch(-1)", "Version before", id="message.branch_before", show=False),
+        Binding("right_square_bracket", "screen.branch(1)", "Version after", id="message.branch_after", show=False),
+        *(
+            Binding(str(n), f"screen.open_citation({n})", f"Open source {n}", id=f"message.open_{n}", show=False)
+            for n in range(1, 10)
+        ),
     ]
 
     class Moved(Message):
