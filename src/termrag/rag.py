@@ -11,10 +11,11 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 
-from termrag import watching
+from termrag import conversing, watching
 from termrag.config import Config, load_config, write_setting
 from termrag.events import Answered, AskEvent, IngestEvent, PullEvent
 from termrag.lane import Lane
@@ -30,13 +31,14 @@ from termrag.records import (
     Sampling,
     Status,
 )
+from termrag.turns import Session, SessionInfo, Turn
 from termrag.watchstate import WatchedFolder, WatchStatus
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from termrag.answer import Evidence
+    from termrag.answer import Evidence, Request
     from termrag.context import Handed
     from termrag.doctor import Finding
     from termrag.followup import Resolved
@@ -75,6 +77,8 @@ class Rag:
         self,
         question: str,
         *,
+        session: str | None = None,
+        parent: str | None = None,
         filters: Filters | None = None,
         sampling: Sampling | None = None,
         context: str | None = None,
@@ -85,31 +89,47 @@ class Rag:
     ) -> AsyncGenerator[AskEvent, None]:
         """Answer a question, ending with Answered.
 
-        With `context`, or files that are `attached`, the answer rests on these instead of the library; `general` asks
-        the model alone. Raises UnreadableFile, ModelMissing, EngineFailed, LibraryMismatch or StoreUnavailable.
+        With `session`, the id of one, the turn is kept and follows `parent`: the end of the current branch for None,
+        nothing for an empty text. With `context`, or files that are `attached`, the answer rests on these instead of
+        the library; `general` asks the model alone. Raises UnreadableFile, ModelMissing, EngineFailed, LibraryMismatch,
+        StoreUnavailable, or NotFound for the session.
         """
-        from termrag import answer
-        from termrag.followup import resolve
-        from termrag.memory import turns_of
-
         texts = await self._disk.run(self._handed, context, context_name, attached)
-        turns = turns_of(history)
+        turns = await self._disk.run(conversing.turns_before, self._parts, session, parent, history)
+        request = self._request(question, turns, texts, None if general else filters or Filters(), sampling)
+
+        def start() -> Iterator[AskEvent]:
+            if session is None:
+                return self._parts.answers(request)
+            return conversing.kept(self._parts, replace(request, session_id=session), parent)
+
+        async with aclosing(self._models.stream(start)) as events:
+            async for event in events:
+                if isinstance(event, Answered):
+                    _log(event)
+                yield event
+
+    def _request(
+        self,
+        question: str,
+        turns: tuple[Turn, ...],
+        texts: Sequence[Handed],
+        filters: Filters | None,
+        sampling: Sampling | None,
+    ) -> Request:
+        from termrag.answer import Request
+        from termrag.followup import resolve
+
         resolved = resolve(question, turns)
-        request = answer.Request(
+        return Request(
             question=question,
-            find=None if general else self._finder(filters or Filters(), texts, resolved),
+            find=None if filters is None else self._finder(filters, texts, resolved),
             sampling=sampling or self._sampling(),
             query=resolved.query,
             turns=turns,
             gated=not texts,
             strictness=self.config.retrieval.gate,
         )
-
-        async with aclosing(self._models.stream(lambda: self._parts.answers(request))) as events:
-            async for event in events:
-                if isinstance(event, Answered):
-                    _log(event)
-                yield event
 
     def _handed(self, context: str | None, name: str, attached: Sequence[str | Path]) -> list[Handed]:
         from termrag.context import handed_text
@@ -139,6 +159,50 @@ class Rag:
     ) -> list[Hit]:
         """The best chunks for a query, best first. The query may carry filters such as `type:pdf`."""
         return await self._models.run(self._parts.search, query, limit, filters or Filters(), mode)
+
+    # --- sessions ------------------------------------------------------------------------------------------------
+
+    async def start_session(self) -> SessionInfo:
+        """A new conversation; it is listed from its first turn on."""
+        return await self._disk.run(conversing.start, self._parts)
+
+    async def sessions(self, query: str = "", *, limit: int = 200, deleted: bool = False) -> list[SessionInfo]:
+        """The last changed first; with a query those that hold its words, best first, with the place."""
+        return await self._disk.run(conversing.list_sessions, self._parts, query, limit, deleted)
+
+    async def session(self, reference: str) -> Session:
+        """A conversation by id, unique beginning of one, or `last`, with how its sources stand. Raises NotFound."""
+        return await self._disk.run(conversing.session, self._parts, reference)
+
+    async def rename_session(self, reference: str, title: str) -> SessionInfo:
+        return await self._disk.run(conversing.rename, self._parts, reference, title)
+
+    async def delete_session(self, reference: str) -> SessionInfo:
+        """Put it out of sight; `restore_session` brings it back until it is pruned."""
+        return await self._disk.run(conversing.delete, self._parts, reference)
+
+    async def restore_session(self, reference: str) -> SessionInfo:
+        return await self._disk.run(conversing.restore, self._parts, reference)
+
+    async def prune_sessions(self, older_than_s: float | None = None) -> int:
+        """Remove deleted conversations for good, and those unchanged for so long; return how many."""
+        return await self._disk.run(conversing.prune, self._parts, older_than_s)
+
+    async def export_session(self, reference: str, form: str = "markdown") -> str:
+        """As markdown, html or json. Raises NotFound, ConfigError for another form."""
+        return await self._disk.run(conversing.export_session, self._parts, reference, form)
+
+    async def import_session(self, text: str) -> SessionInfo:
+        """Take in what `export_session` wrote as json. Raises ConfigError for anything else."""
+        return await self._disk.run(conversing.import_session, self._parts, text)
+
+    async def branches(self, turn_id: str) -> list[Turn]:
+        """The turns that follow the same turn as this one, itself among them, oldest first. Raises NotFound."""
+        return await self._disk.run(conversing.branches, self._parts, turn_id)
+
+    async def choose_branch(self, turn_id: str) -> Session:
+        """Make the branch through a turn the current one of its conversation. Raises NotFound."""
+        return await self._disk.run(conversing.choose_branch, self._parts, turn_id)
 
     # --- documents -----------------------------------------------------------------------------------------------
 

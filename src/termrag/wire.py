@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import Enum
-from typing import Any
+from functools import cache
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from termrag.records import Answer, Citation, Document, Hit, Passage
 
@@ -56,6 +58,40 @@ def citations(value: Answer) -> list[Citation]:
 
 def document(value: Document) -> dict[str, Any]:
     return _fields(value)
+
+
+def read_answer(data: Mapping[str, Any]) -> Answer:
+    """The answer that `answer` made the data from; what is missing has its default, what is unknown is left out."""
+    value = read(Answer, {**data, "stages_ms": []})
+    assert isinstance(value, Answer)
+    return dataclasses.replace(value, stages_ms=tuple(dict(data.get("stages_ms", {})).items()))
+
+
+def read(kind: Any, data: Any) -> Any:
+    """The value of type `kind` that `plain` made the data from. Raises ValueError, TypeError or KeyError for what is no
+    such data."""
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin in (Union, UnionType):
+        return None if data is None else read(next(each for each in arguments if each is not NoneType), data)
+    if origin in (tuple, list, Sequence):
+        return tuple(read(arguments[0], entry) for entry in data)
+    if origin is dict:
+        return {str(key): read(arguments[1], entry) for key, entry in data.items()}
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+        hints = _hints(kind)
+        return kind(**{name: read(hints[name], entry) for name, entry in data.items() if name in hints})
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return kind(data)
+    if kind is float and isinstance(data, int):
+        return float(data)
+    if isinstance(kind, type) and not isinstance(data, kind):
+        raise TypeError(f"{type(data).__name__} is not {kind.__name__}")
+    return data
+
+
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    return get_type_hints(kind)
 
 
 def _fields(value: Any) -> dict[str, Any]:

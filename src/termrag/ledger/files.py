@@ -138,6 +138,14 @@ class Ledger:
         rows = self._db.execute(f"SELECT id FROM documents WHERE {_WAITING} AND id IN ({marks})", list(document_ids))
         return {document_id for (document_id,) in rows}
 
+    def content_hashes(self, document_ids: Collection[str]) -> dict[str, str]:
+        """The hash of what each of the documents holds; those that are not in the library are left out."""
+        marks = ", ".join("?" * len(document_ids))
+        rows = self._db.execute(
+            f"SELECT id, content_hash FROM documents WHERE state != 'removing' AND id IN ({marks})", list(document_ids)
+        )
+        return dict(rows.fetchall())
+
     def note_embedded(self, entries: Iterable[FileEntry]) -> None:
         """All vectors are there, of those documents whose content is still the same."""
         with transaction(self._db):
