@@ -15,6 +15,7 @@ from termrag.answer import Chat
 from termrag.engines import choose_engine, open_engine
 from termrag.events import AskEvent, Loading
 from termrag.logs import logger
+from termrag.prefixes import Prefixes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +34,8 @@ class _Held:
 class Chats:
     """At most one model takes new questions. A retired one is closed as soon as its last answer has ended."""
 
-    def __init__(self, shelf: Callable[[], Shelf], environ: Mapping[str, str]) -> None:
+    def __init__(self, shelf: Callable[[], Shelf], environ: Mapping[str, str], prefixes: Prefixes) -> None:
+        self.prefixes = prefixes
         self._shelf = shelf
         self._environ = environ
         self._current: _Held | None = None
@@ -47,6 +49,7 @@ class Chats:
     def open(self, config: Config) -> Generator[AskEvent, None, Chat]:
         """Yield what happens while the model is made ready, and return it loaded. Raises ModelMissing or
         EngineFailed."""
+        self.prefixes.limit_bytes = config.sessions.prefix_mb << 20
         if self._current is not None:
             return self._current.chat
         choice = choose_engine(config.models, config.openai)
@@ -73,9 +76,11 @@ class Chats:
         return self._current.chat
 
     @contextmanager
-    def using(self, chat: Chat) -> Iterator[None]:
-        """Within it the model stays open, whatever takes its place."""
+    def using(self, chat: Chat, session_id: str = "") -> Iterator[None]:
+        """Within it the model stays open, whatever takes its place. It begins with what it has read of the kept
+        conversation before, if that is on disk."""
         held = next(each for each in self._held if each.chat is chat)
+        self.prefixes.turn_to(chat.engine, session_id)
         held.answers += 1
         try:
             yield
@@ -93,11 +98,15 @@ class Chats:
     def close(self) -> None:
         """Free every model, also one in use."""
         for held in self._held:
-            held.chat.engine.close()
+            self._close(held)
         self._held.clear()
         self._current = None
 
     def _close_idle(self) -> None:
         for held in [each for each in self._held if each.is_retired and not each.answers]:
             self._held.remove(held)
-            held.chat.engine.close()
+            self._close(held)
+
+    def _close(self, held: _Held) -> None:
+        self.prefixes.put_away(held.chat.engine)
+        held.chat.engine.close()

@@ -96,7 +96,9 @@ class WatchSettings:
 
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
-    host: str = _setting("127.0.0.1", "Address to listen on; other machines reach the server only if it is not loopback.")
+    host: str = _setting(
+        "127.0.0.1", "Address to listen on; other machines reach the server only if it is not loopback."
+    )
     port: int = _setting(8765, "Port to listen on; 0: any free one.", low=0, high=65_535)
     hosts: tuple[str, ...] = _setting((), "Names, beside those of this machine, that a request may call the server by.")
     origins: tuple[str, ...] = _setting((), "Web pages of these origins may use the API from a browser.")
@@ -108,8 +110,12 @@ class ServerSettings:
     upload_files: int = _setting(100, "Most files in one upload.", low=1, high=10_000)
     body_timeout_s: float = _setting(60.0, "Longest pause of a client that sends a body.", low=0.1, high=3600)
     header_timeout_s: float = _setting(15.0, "Longest time for a client to say what it wants.", low=0.1, high=3600)
-    connections: int = _setting(1000, "Most connections at the same time; more are closed at once.", low=1, high=100_000)
-    resume_s: float = _setting(10.0, "A stream whose client is gone ends after so long, unless it is resumed.", low=0, high=3600)
+    connections: int = _setting(
+        1000, "Most connections at the same time; more are closed at once.", low=1, high=100_000
+    )
+    resume_s: float = _setting(
+        10.0, "A stream whose client is gone ends after so long, unless it is resumed.", low=0, high=3600
+    )
     keep_alive_s: float = _setting(600.0, "Unload the models after so long without a question.", low=1, high=604_800)
     log: str = _setting("console", "Form of the log on stderr.", one_of=("console", "json"))
     jwt_algorithm: str = _setting("", "Accept JSON Web Tokens signed so; empty: none.", one_of=("", "HS256", "RS256"))
@@ -126,6 +132,18 @@ class TuiSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionSettings:
+    save: bool = _setting(True, "Keep questions and answers; --no-save leaves out one.")
+    recall: bool = _setting(False, "Let answers remember other conversations that speak of the question.")
+    prefix_mb: int = _setting(
+        1024,
+        "Disk for what models have read of kept conversations, so that they go on at once; 0: none.",
+        low=0,
+        high=1_000_000,
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """All settings, checked. `source` names the file they came from, for error messages."""
 
@@ -136,6 +154,7 @@ class Config:
     retrieval: RetrievalSettings = field(default_factory=RetrievalSettings)
     documents: DocumentSettings = field(default_factory=DocumentSettings)
     watch: WatchSettings = field(default_factory=WatchSettings)
+    sessions: SessionSettings = field(default_factory=SessionSettings)
     tui: TuiSettings = field(default_factory=TuiSettings)
     server: ServerSettings = field(default_factory=ServerSettings)
 

@@ -19,6 +19,7 @@ from termrag.engines import EngineChoice, choose_engine
 from termrag.errors import ModelMissing, NotFound, TermragError
 from termrag.events import AskEvent, IngestEvent, PullEvent
 from termrag.paths import Paths
+from termrag.prefixes import Prefixes
 from termrag.records import Document, Filters, Hit, ModelInfo
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class Parts:
         self._store: Store | None = None
         self._embedder: Embedder | None = None
         self._shelf: Shelf | None = None
-        self.chats = Chats(self.shelf, environ)
+        self.chats = Chats(self.shelf, environ, Prefixes(paths.prefixes))
 
     @property
     def library_folder(self) -> Path:
@@ -160,7 +161,7 @@ class Parts:
 
             def open_chat() -> Generator[AskEvent, None, Chat]:
                 chat = yield from self.chats.open(self.config)
-                until_answered.enter_context(self.chats.using(chat))
+                until_answered.enter_context(self.chats.using(chat, request.session_id))
                 return chat
 
             yield from answer.ask(request, open_chat, self.embedder().embed)

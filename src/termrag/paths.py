@@ -31,6 +31,11 @@ class Paths:
         return self.cache / "models"
 
     @property
+    def prefixes(self) -> Path:
+        """What engines have read of kept conversations."""
+        return self.cache / "prefixes"
+
+    @property
     def log_file(self) -> Path:
         return self.state / "termrag.log"
 

@@ -12,7 +12,7 @@ import platform
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from termrag.config import ModelSettings, OpenAISettings
 from termrag.errors import ConfigError, EngineFailed, ModelMissing
@@ -75,6 +75,28 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Free the model; idempotent."""
+
+
+@runtime_checkable
+class KeepsPrefix(Protocol):
+    """An engine whose prompt cache can go into a file and come back; none of it while a stream runs.
+
+    `prefix_key` names all that the content depends on beside the tokens, which the file holds itself: model, engine,
+    version. `held_tokens` is about how many tokens the cache holds.
+    """
+
+    @property
+    def prefix_key(self) -> str: ...
+
+    @property
+    def held_tokens(self) -> int: ...
+
+    def save_prefix(self, file: Path) -> int:
+        """Write what the cache holds over `file`; how many tokens that is. Raises EngineFailed."""
+
+    def load_prefix(self, file: Path) -> int:
+        """Take the cache's place from `file`; how many tokens that is. The next prompt reuses what it shares with
+        them. Raises EngineFailed, and the cache is then empty or as it was."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import hashlib
+import inspect
 import sys
 import time
 import weakref
 from collections.abc import Generator, Iterable, Sequence
+from pathlib import Path
 from types import MappingProxyType
 
 from termrag.engines import EngineEvent
@@ -18,6 +21,7 @@ from termrag.records import Usage
 # that template's own default. Models that can think aloud are asked not to: the passages are the reasoning.
 TEMPLATE_VALUES = MappingProxyType({"date_string": "26 Jul 2024", "enable_thinking": False})
 
+_HEAD_BYTES = 1 << 20
 REPETITION_WINDOW = 64  # tokens that the repetition penalty looks back on
 
 
@@ -99,6 +103,16 @@ def common_prefix(left: Sequence[object], right: Sequence[object]) -> int:
     return length
 
 
+def prefix_key(file: Path, engine: str, version: str, context_length: int) -> str:
+    """Names what a prompt cache was made with: the model's file by size, time and beginning (its metadata, tokenizer
+    and template), the engine, the window, and the values that fill the template."""
+    about = file.stat()
+    with file.open("rb") as data:
+        head = hashlib.sha256(data.read(_HEAD_BYTES)).hexdigest()
+    made = (about.st_size, about.st_mtime_ns, head, engine, version, context_length, sorted(TEMPLATE_VALUES.items()))
+    return hashlib.sha256(repr(made).encode()).hexdigest()
+
+
 def too_long(prompt_tokens: int, context_length: int) -> EngineFailed:
     """The error for a prompt that leaves no room for even one token."""
     return EngineFailed(
@@ -118,6 +132,12 @@ class LatestStream:
         self.close()
         self._last = weakref.ref(stream)
         return stream
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the last stream has begun and not ended."""
+        last = self._last() if self._last else None
+        return last is not None and inspect.getgeneratorstate(last) in (inspect.GEN_RUNNING, inspect.GEN_SUSPENDED)
 
     def close(self) -> None:
         """Close the last stream; idempotent."""

@@ -16,6 +16,7 @@ import socket
 import tempfile
 import threading
 from collections.abc import Generator, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -27,6 +28,7 @@ from termrag.engines.generation import (
     LatestStream,
     StopFilter,
     Stopwatch,
+    prefix_key,
     return_memory,
     too_long,
 )
@@ -35,6 +37,7 @@ from termrag.errors import EngineFailed
 from termrag.records import Message, Sampling
 
 _BATCH_TOKENS = 256  # cancelling waits for about one batch of the prompt
+_CACHE_TYPE = "f16"  # of keys and values, llama.cpp's default
 _CACHE_MIB = 256  # prompts of other conversations kept in memory; llama.cpp's own default is 8192
 _LONGEST_SOCKET_PATH = 100  # sun_path holds 104 bytes on macOS, 108 on Linux
 
@@ -104,6 +107,34 @@ class LlamaCppEngine:
         tokens = self._request("POST", "/tokenize", {"content": prompt, "add_special": True, "parse_special": True})
         return len(tokens["tokens"])
 
+    @property
+    def prefix_key(self) -> str:
+        return prefix_key(self._path, f"llamacpp {_CACHE_TYPE}", version("xllamacpp"), self.context_length)
+
+    @property
+    def held_tokens(self) -> int:
+        return self._run.held_tokens if self._run is not None else 0
+
+    def save_prefix(self, file: Path) -> int:
+        """As the contract says; nothing while a stream runs."""
+        return 0 if self._latest.is_running else int(self._slot("save", file)["n_saved"])
+
+    def load_prefix(self, file: Path) -> int:
+        """As the contract says; nothing while a stream runs."""
+        return 0 if self._latest.is_running else int(self._slot("restore", file)["n_restored"])
+
+    def _slot(self, action: str, file: Path) -> Any:
+        """llama.cpp reads and writes bare names in one folder: a link there leads to the file."""
+        self.load()
+        assert self._socket is not None
+        link = self._socket.with_name("slot")
+        link.unlink(missing_ok=True)
+        link.symlink_to(file.absolute())
+        try:
+            return self._request("POST", f"/slots/0?action={action}", {"filename": link.name})
+        finally:
+            link.unlink(missing_ok=True)
+
     def close(self) -> None:
         """Stop what runs, free the model; idempotent."""
         self._latest.close()
@@ -130,6 +161,7 @@ class LlamaCppEngine:
         params.cache_ram_mib = _CACHE_MIB
         params.warmup = False
         params.verbosity = -1  # llama.cpp writes to stderr, which may be a full-screen terminal
+        params.slot_save_path = f"{self._socket.parent}/" if self._socket else ""
         params.hostnames, params.api_keys = [str(self._socket)], [self._key]
         params.ui = params.endpoint_slots = False
         params.endpoint_metrics = True  # see load
@@ -172,6 +204,11 @@ class _Run:
         # A daemon: interpreters join other threads before atexit, where nobody has told this one to stop yet.
         self._thread = threading.Thread(target=self._call, args=(server, body), name="llamacpp", daemon=True)
         self._thread.start()
+
+    @property
+    def held_tokens(self) -> int:
+        """About what llama.cpp has of this prompt and its answer."""
+        return self._progress["total"] + self._watch.generated
 
     def stop(self) -> None:
         """Make the next callback end the generation, and wait for it."""

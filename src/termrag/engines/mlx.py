@@ -7,9 +7,12 @@ mlx-lm's own generation. One prompt cache is kept: whatever a new prompt shares 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
+import json
 import os
 from collections.abc import Callable, Generator, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,7 @@ from termrag.engines.generation import (
     StopFilter,
     Stopwatch,
     common_prefix,
+    prefix_key,
     return_memory,
     too_long,
 )
@@ -96,6 +100,50 @@ class MLXEngine:
         """Exact length of the prompt, by the model's own template and tokenizer."""
         self.load()
         return len(self._ids(messages))
+
+    @property
+    def prefix_key(self) -> str:
+        versions = f"{version('mlx')} {version('mlx-lm')}"
+        weights = next(iter(sorted(self._path.glob("model*.safetensors"))))
+        return prefix_key(weights, f"mlx {_digest_of_small(self._path)}", versions, self.context_length)
+
+    @property
+    def held_tokens(self) -> int:
+        return len(self._cached_ids)
+
+    def save_prefix(self, file: Path) -> int:
+        """As the contract says; nothing while a stream runs."""
+        from mlx_lm.models.cache import save_prompt_cache
+
+        if self._latest.is_running or not self._cached_ids:
+            return 0
+        with _named_safetensors(file) as named:
+            try:
+                save_prompt_cache(str(named), self._cache, {"ids": json.dumps(self._cached_ids)})
+            except (RuntimeError, ValueError) as error:
+                raise EngineFailed(f"MLX could not save its prompt cache: {error}") from error
+        return len(self._cached_ids)
+
+    def load_prefix(self, file: Path) -> int:
+        """As the contract says; nothing while a stream runs."""
+        import mlx.core as mx
+        from mlx_lm.models import cache as caches
+
+        if self._latest.is_running:
+            return 0
+        self.load()
+        load_prompt_cache: Callable[..., Any] = caches.load_prompt_cache
+        with _named_safetensors(file) as named:
+            try:
+                cache, about = load_prompt_cache(str(named), return_metadata=True)
+                mx.eval([layer.state for layer in cache])
+                ids = [int(each) for each in json.loads(about["ids"])]
+            except (RuntimeError, ValueError, LookupError, TypeError, AttributeError) as error:
+                raise EngineFailed(f"MLX could not read a prompt cache: {error}") from error
+        if not cache or cache[0].offset != len(ids):
+            raise EngineFailed("the prompt cache is not whole")
+        self._cache, self._cached_ids = cache, ids
+        return len(ids)
 
     def close(self) -> None:
         """Free the model; idempotent."""
@@ -209,6 +257,27 @@ def _penalties(ids: list[int], sampling: Sampling) -> list[Callable[[Any, Any], 
     penalty = make_repetition_penalty(sampling.repetition_penalty, REPETITION_WINDOW)
     before = mx.array(ids[-REPETITION_WINDOW - 1 : -1], dtype=mx.int32)
     return [lambda tokens, logits: penalty(mx.concatenate([before, tokens[-REPETITION_WINDOW:]]), logits)]
+
+
+@contextlib.contextmanager
+def _named_safetensors(file: Path) -> Generator[Path, None, None]:
+    """MLX tells a file's form by its suffix: a link has the right one."""
+    link = file.with_name(f"{file.name}.{os.getpid()}.safetensors")
+    link.unlink(missing_ok=True)
+    link.symlink_to(file.absolute())
+    try:
+        yield link
+    finally:
+        link.unlink(missing_ok=True)
+
+
+def _digest_of_small(folder: Path) -> str:
+    """What the model's settings, tokenizer and template say, by their content."""
+    whole = hashlib.sha256()
+    for file in sorted(folder.iterdir()):
+        if file.suffix in (".json", ".jinja"):
+            whole.update(file.name.encode() + file.read_bytes())
+    return whole.hexdigest()
 
 
 def _import_mlx() -> tuple[Any, Callable[..., Any]]:
