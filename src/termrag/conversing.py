@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from termrag.errors import TermragError
-from termrag.events import Answered, AskEvent, Checked, Retrieved, Started, Token
+from termrag.errors import StoreUnavailable, TermragError
+from termrag.events import Answered, AskEvent, Checked, Notice, Retrieved, Started, Token
 from termrag.memory import turns_of
 from termrag.records import Answer, Message, Passage, Sentence, Verdict
 from termrag.sessions import SESSIONS_FILE, Sessions, export
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from termrag.answer import Request
     from termrag.parts import Parts
 
+_RECALLED = 12  # turns of other conversations that are looked at
 _FLUSH_S = 0.5  # a killed process loses what came since
 
 
@@ -43,17 +44,22 @@ def turns_before(
         return session.turns if parent_id is None else tuple(sessions.branch(session.info.id, parent_id))
 
 
-def kept(parts: Parts, request: Request, parent_id: str | None) -> Iterator[AskEvent]:
+def kept(parts: Parts, request: Request, parent_id: str | None, recall: bool | None = None) -> Iterator[AskEvent]:
     """The events of a question of `request.session_id`, beginning with Started, kept as they come. Leaving early keeps
-    the turn as stopped, an error as failed."""
+    the turn as stopped, an error as failed. `recall` looks into other conversations; None: as the settings say."""
     with open_sessions(parts) as sessions:
+        if parts.config.sessions.recall if recall is None else recall:
+            request = replace(request, recalled=_recalled(sessions, request))
         settings = {"sampling": plain(request.sampling), "strictness": request.strictness}
         turn = sessions.begin(request.session_id, request.question, request.searched, parent_id, settings)
         draft = _Draft(turn, sessions)
         try:
             yield Started(turn)
             for event in parts.answers(request):
-                draft.take(event)
+                try:
+                    draft.take(event)
+                except StoreUnavailable as error:  # an answer is not lost because it cannot be kept
+                    yield Notice(error.message)
                 yield event
         except TermragError as error:
             sessions.finish(turn.id, TurnState.FAILED, draft.answer(), error.message)
@@ -62,6 +68,14 @@ def kept(parts: Parts, request: Request, parent_id: str | None) -> Iterator[AskE
             if not draft.is_done:
                 sessions.finish(turn.id, TurnState.STOPPED, draft.answer())
             raise
+
+
+def _recalled(sessions: Sessions, request: Request) -> tuple[Turn, ...]:
+    """Turns of other conversations that speak of the question; none of deleted ones."""
+    found = sessions.turns_about(request.searched, limit=_RECALLED, but=[turn.id for turn in request.turns])
+    others = {turn.session_id for turn in found} - {request.session_id}
+    open_ones = {each for each in others if not sessions.find(each).is_deleted}
+    return tuple(turn for turn in found if turn.session_id in open_ones)
 
 
 @dataclass(slots=True)
@@ -85,14 +99,14 @@ class _Draft:
                 self._text.append(text)
                 self._marked.append(text)
                 if time.monotonic() - self._flushed > _FLUSH_S:
-                    self.sessions.keep(self.turn.id, "".join(self._text))
                     self._flushed = time.monotonic()
+                    self.sessions.keep(self.turn.id, "".join(self._text))
             case Checked(sentence, mark):
                 self._sentences.append(sentence)
                 self._marked.append(mark)
             case Answered(answer):
-                self.sessions.finish(self.turn.id, TurnState.DONE, answer)
                 self.is_done = True
+                self.sessions.finish(self.turn.id, TurnState.DONE, answer)
             case _:
                 pass
 
@@ -147,6 +161,7 @@ def delete(parts: Parts, reference: str) -> SessionInfo:
     with open_sessions(parts) as sessions:
         info = sessions.find(reference)
         sessions.delete(info.id)
+        parts.chats.prefixes.forget(info.id)
         return sessions.find(info.id)
 
 
@@ -156,6 +171,7 @@ def restore(parts: Parts, reference: str) -> SessionInfo:
 
 
 def prune(parts: Parts, older_than_s: float | None) -> int:
+    parts.chats.prefixes.clear()  # what was read of conversations that go, and of others: it costs them a little time
     with open_sessions(parts) as sessions:
         return sessions.prune(None if older_than_s is None else time.time() - older_than_s)
 

@@ -5,10 +5,11 @@ Times are seconds since the epoch.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from termrag.records import Answer
+from termrag.records import Answer, Message
 
 
 class TurnState(StrEnum):
@@ -68,3 +69,13 @@ class Session:
 
     info: SessionInfo
     turns: tuple[Turn, ...] = field(default=())
+
+
+def messages(turns: Sequence[Turn]) -> list[Message]:
+    """Questions and answers in turn; turns that brought no answer are left out."""
+    return [
+        Message(role, text)
+        for turn in turns
+        if turn.answer is not None and turn.answer.text.strip()
+        for role, text in (("user", turn.question), ("assistant", turn.answer.text))
+    ]

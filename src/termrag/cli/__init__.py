@@ -21,6 +21,7 @@ COMMANDS = {
     "ls": ("library", "List the indexed documents."),
     "get": ("library", "Show a document's text: FILE, FILE:LINE or FILE#PAGE."),
     "rm": ("library", "Take documents out of the index."),
+    "sessions": ("sessions", "List, show, search, export and remove conversations."),
     "status": ("library", "Show the library, the store, the models and what failed."),
     "models": ("models", "List, fetch, choose and remove models."),
     "config": ("config", "Show and change settings."),

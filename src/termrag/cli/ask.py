@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from termrag.cli import output
 from termrag.cli.session import filters_of, open_rag, read_stdin
 from termrag.config import load_config
-from termrag.errors import Exit
+from termrag.errors import Exit, StoreUnavailable
 from termrag.events import (
     Answered,
     AskEvent,
@@ -23,18 +23,25 @@ from termrag.events import (
     Reading,
     Refused,
     Searching,
+    Started,
     Token,
 )
 from termrag.paths import default_paths
-from termrag.records import Answer, Sentence, Support
+from termrag.records import Answer, Message, Sentence, Support
+from termrag.turns import messages
 from termrag.wire import answer as answer_json
 from termrag.wire import citations, event
+
+if TYPE_CHECKING:
+    from termrag.rag import Rag
+    from termrag.turns import Session
 
 _DEMO = "This is the scripted engine: it says what it is told, token by token. Nothing of this is in your documents."
 
 _EPILOG = """\b
 Examples:
   termrag ask "When does the last ferry leave?"
+  termrag ask -c "And in winter?"
   cat error.log | termrag ask "What failed?"
   termrag ask "What is the rent?" --in contracts/ --json | jq .verdict
 
@@ -56,6 +63,9 @@ Exit codes: 0 every sentence rests on a passage, 3 not in the documents, 4 some 
 @click.option("--seed", type=int, help="Seed of the sampler.")
 @click.option("--general", is_flag=True, help="Ask the model without your documents.")
 @click.option("--demo", is_flag=True, help="Let the scripted engine answer (models.script); no chat model is loaded.")
+@click.option("-c", "--continue", "goes_on", is_flag=True, help="Go on with the last conversation.")
+@click.option("--cid", metavar="ID", help="Go on with this conversation; the beginning of its id is enough.")
+@click.option("--no-save", is_flag=True, help="Do not keep the question and the answer.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object at the end.")
 @click.option("--jsonl", is_flag=True, help="One JSON object per event, as it happens.")
 @click.option("-q", "--quiet", is_flag=True, help="Nothing on stderr but errors.")
@@ -68,6 +78,8 @@ def ask(ctx: click.Context, /, words: tuple[str, ...], **options: Any) -> None:
     With text on standard input, that text is what the answer rests on. A lone `-` reads the question itself from
     standard input.
     """
+    if options["goes_on"] and options["cid"]:
+        raise click.UsageError("Either -c or --cid.", ctx)
     question, context = _question(ctx, words)
     rag = open_rag(
         ctx,
@@ -80,7 +92,15 @@ def ask(ctx: click.Context, /, words: tuple[str, ...], **options: Any) -> None:
 
     async def work() -> int:
         async with rag:
-            events = rag.ask(question, filters=filters, context=context, general=options["general"])
+            kept_in, turns = await _conversation(rag, options)
+            events = rag.ask(
+                question,
+                session=kept_in,
+                history=turns,
+                filters=filters,
+                context=context,
+                general=options["general"],
+            )
             with printer:
                 async with contextlib.aclosing(events):
                     async for item in events:
@@ -88,6 +108,25 @@ def ask(ctx: click.Context, /, words: tuple[str, ...], **options: Any) -> None:
         return printer.finish()
 
     output.run_async(work)
+
+
+async def _conversation(rag: Rag, options: dict[str, Any]) -> tuple[str | None, list[Message]]:
+    """The session that keeps the question, or None and the messages before it. Raises NotFound for --cid."""
+    is_kept = rag.config.sessions.save and not options["no_save"]
+    known: Session | None = None
+    if options["cid"]:
+        known = await rag.session(options["cid"])
+    elif options["goes_on"] and await rag.sessions(limit=1):
+        known = await rag.session("last")
+    if not is_kept:
+        return None, messages(known.turns) if known else []
+    if known:
+        return known.info.id, []
+    try:
+        return (await rag.start_session()).id, []
+    except StoreUnavailable as error:
+        output.note(f"termrag: not kept: {error.message}")
+        return None, []
 
 
 def _model_settings(options: dict[str, Any]) -> dict[str, Any]:
@@ -129,6 +168,7 @@ class _Printer:
         self.quiet = options["quiet"]
         self.trace = options["trace"]
         self.answer: Answer | None = None
+        self.session = ""
 
     def __enter__(self) -> None:
         pass
@@ -143,6 +183,8 @@ class _Printer:
 
     def show(self, item: AskEvent) -> None:
         match item:
+            case Started(turn):
+                self.session = turn.session_id
             case Notice(message) if not self.quiet:
                 output.note(f"termrag: {message}")
             case Searching():
@@ -180,7 +222,7 @@ class _JsonPrinter(_Printer):
     def finish(self) -> int:
         code = super().finish()
         assert self.answer is not None
-        output.out_json(answer_json(self.answer))
+        output.out_json({**answer_json(self.answer), "session": self.session})
         return code
 
 
