@@ -57,7 +57,7 @@ class Prefixes:
     def forget(self, session_id: str) -> None:
         """Delete what is kept of a conversation: it holds its text."""
         self._delete(self._folder / _name(session_id))
-        for held in self._held.values():
+        for held in list(self._held.values()):
             if held.session_id == session_id:
                 held.session_id = ""
 
@@ -65,7 +65,7 @@ class Prefixes:
         """Delete all that is kept."""
         for file in self._files():
             self._delete(file)
-        for held in self._held.values():
+        for held in list(self._held.values()):
             held.session_id = ""
 
     def _save(self, engine: Engine, worth: int) -> None:
@@ -86,6 +86,8 @@ class Prefixes:
             part.replace(file)
             _write_private(file.with_suffix(".json"), json.dumps(slip))
             self._make_room()
+            if not held.session_id:  # forgotten meanwhile
+                self._delete(file)
         except (EngineFailed, OSError) as error:
             self._delete(file)
             logger.info("prefix not saved: %s", error)

@@ -79,6 +79,7 @@ class Rag:
         *,
         session: str | None = None,
         parent: str | None = None,
+        recall: bool | None = None,
         filters: Filters | None = None,
         sampling: Sampling | None = None,
         context: str | None = None,
@@ -90,9 +91,9 @@ class Rag:
         """Answer a question, ending with Answered.
 
         With `session`, the id of one, the turn is kept and follows `parent`: the end of the current branch for None,
-        nothing for an empty text. With `context`, or files that are `attached`, the answer rests on these instead of
-        the library; `general` asks the model alone. Raises UnreadableFile, ModelMissing, EngineFailed, LibraryMismatch,
-        StoreUnavailable, or NotFound for the session.
+        nothing for an empty text; with `recall` the answer remembers other conversations. With `context`, or files that
+        are `attached`, the answer rests on these instead of the library; `general` asks the model alone. Raises
+        UnreadableFile, ModelMissing, EngineFailed, LibraryMismatch, StoreUnavailable, or NotFound for the session.
         """
         texts = await self._disk.run(self._handed, context, context_name, attached)
         turns = await self._disk.run(conversing.turns_before, self._parts, session, parent, history)
@@ -101,7 +102,7 @@ class Rag:
         def start() -> Iterator[AskEvent]:
             if session is None:
                 return self._parts.answers(request)
-            return conversing.kept(self._parts, replace(request, session_id=session), parent)
+            return conversing.kept(self._parts, replace(request, session_id=session), parent, recall)
 
         async with aclosing(self._models.stream(start)) as events:
             async for event in events:
