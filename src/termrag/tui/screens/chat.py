@@ -71,8 +71,9 @@ class ChatScreen(WorkspaceScreen):
         self.action_limit()
 
     def on_key(self, event: events.Key) -> None:
-        """What is typed while the conversation has the focus goes to the input."""
-        if isinstance(self.focused, Transcript) and event.is_printable and event.character:
+        """What is typed while the conversation has the focus goes to the input, unless it is a key of its own."""
+        is_free = event.is_printable and event.key not in self.active_bindings
+        if isinstance(self.focused, Transcript) and is_free and event.character:
             event.stop()
             self.composer.focus()
             self.composer.insert(event.character)
