@@ -141,6 +141,7 @@ def _pack(request: Request, evidence: Evidence, chat: Chat) -> Prompt:
     return pack(
         request.question,
         evidence.passages,
+        query=request.searched,
         memory=_memory(request, limit, chat),
         limit=limit,
         count=chat.engine.count_tokens,

@@ -63,6 +63,7 @@ def pack(
     question: str,
     passages: Sequence[Passage],
     *,
+    query: str = "",
     memory: Memory | None = None,
     limit: int,
     count: Count,
@@ -71,7 +72,9 @@ def pack(
 ) -> Prompt:
     """Fit instructions, memory, passages and question into `limit` tokens, exactly counted by `count`.
 
-    `characters` is how much passage text the model reads with profit; 0 for all of it. What was recalled gives way
+    `query` is what was searched, if it is not the question: a follow-up is put as it was asked (small models answer
+    twice as many that way), but its passages are shortened by what it means. `characters` is how much passage text the
+    model reads with profit; 0 for all of it. What was recalled gives way
     first, then passages, the weakest before the stronger, all but one; then turns, oldest first, which are shortened
     before they are dropped. The ledger's lines that are not cut sum to the prompt's exact length; for turns that are
     cut they say roughly what was saved. Raises EngineFailed if not even the question fits.
@@ -80,7 +83,9 @@ def pack(
     layout = _standing(question, passages, memory, system, limit, count) if not characters else None
     cut = _forgotten(memory)
     if layout is None:
-        kept = focus(passages, question, characters) if characters else [(each, each.text) for each in passages]
+        kept = (
+            focus(passages, query or question, characters) if characters else [(each, each.text) for each in passages]
+        )
         cut = [*_left_out(passages, kept, count), *cut]
         layout = _Layout(system, question, memory.short, memory.full, shown=tuple(kept), recalled=memory.recalled)
     while count(layout.messages) > limit:

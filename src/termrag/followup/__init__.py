@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from termrag.followup import ordinals
-from termrag.followup.contrast import put_in
-from termrag.followup.leaning import leans
+from termrag.followup.contrast import beside, put_in
+from termrag.followup.leaning import asks_why, leans
 from termrag.followup.reading import Reading, read
-from termrag.followup.words import UNSPACED_LEANING
+from termrag.followup.words import UNSPACED_LEANING, tables
 from termrag.records import Answer, Support
 from termrag.turns import Turn
 
@@ -55,11 +55,13 @@ def resolve(question: str, turns: Sequence[Turn]) -> Resolved:
 
 
 def _resolve(asked: Reading, before: Reading, turns: Sequence[Turn]) -> Resolved | None:
-    table, lifted = asked.table, _sources(turns)
-    if re.fullmatch(table.in_language, asked.plain):
+    lifted = _sources(turns)
+    if any(re.fullmatch(table.in_language, asked.plain) for table in tables()):
         return Resolved(before.text, lifted=lifted, reason="the last question again, in another language")
-    if re.fullmatch(table.more, asked.plain):
+    if any(re.fullmatch(table.more, asked.plain) for table in tables()):
         return Resolved(before.text, lifted=lifted, reason="more on the last question")
+    if shifted := beside(before, asked):
+        return Resolved(shifted, lifted=lifted, reason="the day or year beside the last one")
     if resolved := _counted(asked, before, turns):
         return resolved
     if resolved := _joined_to(asked, before, lifted):
@@ -116,9 +118,9 @@ def _longest_after_and(asked: Reading) -> int:
 def _is_fragment(asked: Reading) -> bool:
     """Whether a verb is missing, and nearly everything else."""
     if any(word.folded in asked.table.verbs for word in asked.words):
-        return bool(asked.words) and asked.words[0].folded in asked.table.whys and not asked.content
+        return asks_why(asked) and not asked.content
     led = bool(asked.words) and asked.words[0].folded in asked.table.prepositions
-    return len([word for word in asked.content if word.folded not in asked.table.whys]) <= (_LONGEST_AND if led else 1)
+    return len(asked.content) <= (_LONGEST_AND if led else 1)
 
 
 def _base(turn: Turn) -> str:
@@ -149,7 +151,7 @@ def _names(answer: Answer | None, before: Reading) -> tuple[str, ...]:
     runs: list[list[str]] = []
     end = -2
     for index, word in enumerate(read(text).words):
-        if word.kind not in ("name", "code") or word.folded in known:
+        if word.kind not in ("name", "code") or len(word.text) < 2 or word.folded in known:
             continue
         if index == end + 1:
             runs[-1].append(word.text)

@@ -17,7 +17,7 @@ _LEAP_YEAR = 2024  # where no year is named, 29 February is a day
 
 def put_in(base: Reading, fragment: Reading) -> str:
     """Return the question before with the fragment in its place, or an empty text if it has no place there."""
-    if shifted := _beside(base, fragment):
+    if shifted := beside(base, fragment):
         return shifted
     for kind in _KINDS:
         old, new = _run(base, kind), _run(fragment, kind)
@@ -85,7 +85,7 @@ def _spliced(text: str, old: Sequence[Word], new: str) -> str:
     return text[: old[0].start] + new + text[old[-1].end :]
 
 
-def _beside(base: Reading, fragment: Reading) -> str:
+def beside(base: Reading, fragment: Reading) -> str:
     """ "The next day": the date before, moved by a day or a year."""
     plain = fold(fragment.plain)
     for pattern, step in BESIDE:

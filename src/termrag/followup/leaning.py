@@ -10,7 +10,7 @@ from termrag.followup.reading import Reading, Word
 # fmt: off
 _POSSESSIVES = frozenset((
     "its", "their", "his", "her", "ihr", "ihre", "ihrer", "ihren", "ihrem", "sein", "seine", "seiner", "seinen",
-    "seinem", "leur", "leurs",
+    "seinem", "leur", "leurs", "son", "sa", "ses",
 ))
 # fmt: on
 _MOST_CONTENT = 4  # content words beside "later", "there"
@@ -27,9 +27,13 @@ def leans(asked: Reading) -> str:
             or _is_one(asked, index, word)
         ):
             return word.text
-    if asked.words and asked.words[0].folded in asked.table.whys and len(asked.content) <= 1:
+    if asks_why(asked) and len(asked.content) <= 1:
         return asked.words[0].text
     return ""
+
+
+def asks_why(asked: Reading) -> bool:
+    return re.match(rf"(?:{asked.table.whys})(?= |\Z)", asked.plain) is not None
 
 
 def _idle_places(asked: Reading) -> set[int]:

@@ -13,6 +13,7 @@ _ITEM = re.compile(r"^[ \t]*(?:[-*•]|\d{1,2}[.)]|[a-h][.)])[ \t]+(.+)$", re.MU
 _ROW = re.compile(r"(?:[^,;:.!?\n]{2,80}, )+[^,;:.!?\n]{2,80}?,? (?:and|or|und|oder|et|ou|y|o|e) [^,;:.!?\n]{2,80}")
 _JOINT = re.compile(r",? (?:and|or|und|oder|et|ou|y|o|e) |, ")
 _LEAD = re.compile(r".*\b(?:are|is|were|sind|waren|sont|étaient|son|eran|to|zu|de)\s")
+_MOST_CONTENT = 3  # the number, a noun, and one word more
 _LONGEST_ITEM = 120
 _LAST = -1
 
@@ -41,9 +42,10 @@ def is_bare(asked: Reading, before: frozenset[str]) -> bool:
     others = [
         word
         for word in asked.content
-        if word.folded not in counted | table.things | table.sources | table.whys
-        and terms(word.text, asked.language) not in before
+        if word.folded not in counted | table.things | table.sources and terms(word.text, asked.language) not in before
     ]
+    if len(asked.content) > _MOST_CONTENT:
+        return False
     named = {word.folded for word in asked.words} & (table.things | table.sources)
     said = len(asked.content) - len(others) > 1 or bool(named)
     return not others or (len(others) == 1 and said and bool(named))

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from termrag.analysis.languages import fold, is_function_word, question_languages
+from termrag.analysis.languages import fold, is_function_word, question_languages, script_of
 from termrag.followup.words import MONTHS, SEASONS, WEEKDAYS, Words, words_of
 
 _WORD = re.compile(r"[^\W_]+(?:[.\-:][^\W_]+)*")
 _CODE = re.compile(r"(?=.*\d)(?=.*[^\W\d_])[\w.\-]+")
 _QUANTITIES = frozenset({"viel", "viele", "lange", "long", "often", "oft"})
+_TITLE = re.compile(r"\b(?:Mr|Mrs|Ms|Dr|St|Prof|Hr|Fr|Mme|Sr|Sra|Capt)\.\Z")
 _YEAR = re.compile(r"(?:1[5-9]|20)\d\d")
 
 
@@ -57,9 +58,11 @@ def read(text: str, language: str = "", *, hint: str = "") -> Reading:
 
 
 def _language(text: str, hint: str) -> str:
+    """By function words alone: loading an identifier takes longer than a search."""
     words = [fold(match[0].lower()) for match in _WORD.finditer(text)]
-    codes = question_languages(words, [hint] if hint else ["en"]) if words else ()
-    return codes[0] if codes else hint or "en"
+    known = hint or "en"
+    codes = question_languages(words, [known]) if script_of("".join(words)) == "latin" else ()
+    return codes[0] if codes else known
 
 
 def _word(text: str, match: re.Match[str], language: str) -> Word:
@@ -85,7 +88,8 @@ def _kind(text: str, match: re.Match[str], folded: str, language: str) -> str:
         return "code"
     if word[0].isdigit():
         return "number"
-    starts = not text[: match.start()].strip(" ¿¡\"'“”„(-") or text[: match.start()].rstrip(" \"'“”„(")[-1:] in ".?!:\n"
+    before = text[: match.start()].rstrip(" ¿¡\"'“”„(-")
+    starts = not before or (before[-1] in ".?!:\n" and not _TITLE.search(before))
     if word[0].isupper() and not starts and language != "de" and folded not in ("i",):
         return "name"
     return ""

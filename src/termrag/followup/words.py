@@ -35,7 +35,7 @@ class Words:
     times: frozenset[str]
     verbs: frozenset[str]
     joins: frozenset[str]
-    whys: frozenset[str]
+    whys: str
     leaning: frozenset[str]
     idle: str
     prepositions: frozenset[str]
@@ -62,7 +62,7 @@ _ENGLISH = Words(
     verbs=_set("is are was were be do does did has have had can could will would may might must should shall"),
     joins=_set("if when because while and or that which who after before until than where whether as"),
     times=_set("year month week day morning afternoon evening night season summer winter spring autumn time today"),
-    whys=_set("why"),
+    whys=r"why",
     leaning=_set("later earlier afterwards instead otherwise there then latter former others both"),
     idle=r"\bit (?:takes?|costs?|true|possible|allowed|permitted|forbidden|safe|necessary|better|easy|hard|worth)\b"
     r".* (?:to|that|if|for|from|before)\b|\bwhat time is it\b|\bit (?:rains?|snows?)\b|"
@@ -116,7 +116,7 @@ _GERMAN = Words(
     ),
     joins=_set("wenn weil wahrend und oder dass ob bevor nachdem bis obwohl falls sobald als"),
     times=_set("jahr monat woche tag morgen abend nacht jahres monats mal sommer winter zeit"),
-    whys=_set("warum wieso weshalb"),
+    whys=r"warum|wieso|weshalb",
     leaning=_set(
         "spater fruher davor danach vorher nachher stattdessen sonst dort da dann davon dafur darin daran "
         "dazu damit darauf daruber dabei dadurch beide beiden"
@@ -146,13 +146,13 @@ _FRENCH = Words(
     again=r"(?:et )?(?:la )?meme (?:chose|question) (?:pour|avec)|pareil (?:pour|avec)",
     more=r"(?:dis m en |dites m en |dis moi |un peu |encore )?plus(?: de details)?|continue|(?:plus de |des )details|"
     r"explique(?:z)?(?: cela| ca)?|vraiment|quoi d autre|et quoi encore",
-    pronouns=_set("il elle ils elles lui leur leurs"),
+    pronouns=_set("il elle ils elles lui leur leurs son sa ses"),
     pointers=_set("cela ca ceci celui celle ceux celles"),
     determiners=_set("cet cette ces"),
     verbs=_set("est sont etait etaient a ont avait avaient peut peuvent fait faut doit sera"),
     joins=_set("si quand parce que qui et ou lorsque pendant apres avant puisque"),
     times=_set("annee mois semaine jour matin soir nuit fois ete hiver"),
-    whys=_set("pourquoi"),
+    whys=r"pourquoi",
     leaning=_set("ensuite autrement alors y"),
     idle=r"\b(?:il y a|y a t il|n y a|y avait il|il faut|faut il|il fait|il est \w+ de|est il \w+ de)\b|"
     r"\bquelle heure est il\b",
@@ -197,7 +197,7 @@ _SPANISH = Words(
     verbs=_set("es son era eran esta estan fue fueron ha han hay tiene tienen puede pueden debe"),
     joins=_set("si cuando porque que y o donde aunque mientras"),
     times=_set("ano mes semana dia manana tarde noche vez verano invierno"),
-    whys=_set("porque"),
+    whys=r"por que|porque",
     leaning=_set("despues luego entonces alli ahi ambos lo le les su sus suyo"),
     idle=r"\blo (?:que|mas|menos)\b|\b(?:antes|despues) de\b",
     prepositions=_set("en a al para por de del desde hasta antes despues durante con sin sobre entre bajo segun"),
@@ -273,6 +273,10 @@ BESIDE = (
     ),
 )
 YEARS = frozenset({"year", "jahr", "annee", "ano"})
+
+
+def tables() -> tuple[Words, ...]:
+    return tuple(_TABLES.values())
 
 
 def words_of(language: str) -> Words:
