@@ -23,6 +23,8 @@ COMMANDS = {
     "rm": ("library", "Take documents out of the index."),
     "sessions": ("sessions", "List, show, search, export and remove conversations."),
     "status": ("library", "Show the library, the store, the models and what failed."),
+    "serve": ("serve", "Give other programs the API, and the command line a warm model."),
+    "keys": ("serve", "Make, list and revoke keys of the API."),
     "models": ("models", "List, fetch, choose and remove models."),
     "config": ("config", "Show and change settings."),
     "doctor": ("doctor", "Look for problems and say what mends them."),

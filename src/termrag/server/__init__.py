@@ -1,0 +1,1 @@
+"""The server: the documented API over HTTP, for programs on this machine and those that are let in."""

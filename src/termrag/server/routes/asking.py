@@ -1,0 +1,223 @@
+"""Questions: answered at once, as server-sent events, or over a WebSocket; with documents, text or files."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import asdict, replace
+from typing import Any
+
+from aiohttp import web
+from pydantic import ValidationError
+
+from termrag.errors import NotFound
+from termrag.events import Answered, AskEvent
+from termrag.records import Answer, Filters, Sampling
+from termrag.server import shapes, streams, uploads, wire
+from termrag.server.checking import adapter
+from termrag.server.filters import filters_of
+from termrag.server.middlewares import caller_of, request_id
+from termrag.server.operations import Call, Operation, Scope
+from termrag.server.runs import Run
+
+
+async def generate(call: Call) -> Any:
+    """Answer a question."""
+    return await _respond(call, await begin(call, call.body), stream=call.body.stream)
+
+
+async def generate_upload(call: Call) -> Any:
+    """Answer a question from the files of a form, or from these as documents that are kept."""
+    async with uploads.received(call, shapes.GenerateUpload) as (fields, files):
+        if not files:
+            raise NotFound("the form has no file", "curl -F question=… -F file=@notes.pdf")
+        body = shapes.Generate(question=fields.question, session=fields.session, stream=fields.stream)
+        if fields.keep:
+            documents = await uploads.keep(call, files)
+            body = replace(body, filters=shapes.FilterBody(documents=tuple(documents)))
+            run = await begin(call, body)
+        else:
+            run = await begin(call, body, attached=[str(file) for file in files])
+        return await _respond(call, run, stream=fields.stream)
+
+
+async def resume(call: Call) -> web.StreamResponse:
+    """Go on with an answer's events after a lost connection."""
+    run = call.state.runs.find(call.path("run"), caller_of(call.request).name)
+    if run is None:
+        raise NotFound("there is no such answer, or no longer", "ask again")
+    return await streams.send_run(call.request, call.state.runs, run, streams.after_of(call.request, call.query.after))
+
+
+async def stop(call: Call) -> Answer | None:
+    """End an answer now; what came is kept where the question is."""
+    run = call.state.runs.find(call.path("run"), caller_of(call.request).name)
+    if run is None:
+        raise NotFound("there is no such answer, or no longer", "ask again")
+    call.state.runs.stop(run)
+    return None
+
+
+async def begin(call: Call, body: shapes.Generate, *, attached: list[str] | None = None) -> Run:
+    """Start computing an answer. Raises Refused (429) if too many wait, NotFound for documents or sessions."""
+    state, caller = call.state, caller_of(call.request)
+    state.turnstile.check()
+    filters = await filters_of(call.rag, body.filters)
+    sampling = sampling_of(call, body.sampling)
+    session = await _session(call, body.session)
+
+    async def ask() -> AsyncGenerator[AskEvent, None]:
+        async with state.turnstile.turn(caller.name):
+            state.asked_at = time.monotonic()
+            events = call.rag.ask(
+                body.question,
+                session=session,
+                parent=body.parent,
+                filters=filters,
+                sampling=sampling,
+                context=body.text or None,
+                context_name=body.text_name,
+                attached=attached or (),
+                general=body.general,
+            )
+            async with aclosing(events):
+                async for event in events:
+                    if isinstance(event, Answered):
+                        state.metrics.count_answer(event.answer)
+                    yield event
+            state.asked_at = time.monotonic()
+
+    same = "" if session or attached or sampling.temperature else _same(body, filters, sampling)
+    return state.runs.start(ask, owner=caller.name, request_id=request_id.get(), same=same)
+
+
+def sampling_of(call: Call, body: shapes.SamplingBody) -> Sampling:
+    given = {name: value for name, value in asdict(body).items() if value not in (None, ())}
+    return replace(call.rag.sampling(), **given)
+
+
+async def _session(call: Call, wanted: str) -> str | None:
+    if not wanted:
+        return None
+    if wanted == "new":
+        return (await call.rag.start_session()).id
+    return (await call.rag.session(wanted)).info.id
+
+
+def _same(body: shapes.Generate, filters: Filters, sampling: Sampling) -> str:
+    """Equal for questions that have the same answer."""
+    what = repr((body.question, body.text, body.text_name, body.general, filters, sampling))
+    return hashlib.sha256(what.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+async def _respond(call: Call, run: Run, *, stream: bool) -> Any:
+    if stream or "text/event-stream" in call.request.headers.get("Accept", ""):
+        return await streams.send_run(call.request, call.state.runs, run)
+    return await call.state.runs.result(run)
+
+
+# --- the same over a WebSocket -----------------------------------------------------------------------------------
+
+
+async def ws(call: Call) -> web.WebSocketResponse:
+    """A conversation over a WebSocket: `{"type": "generate", …}`, `{"type": "stop"}`, `{"type": "resume", "run": …,
+    "after": …}`; answers come as the events of a stream with their number in `id`."""
+    socket = web.WebSocketResponse(heartbeat=20.0, max_msg_size=int(call.state.settings.body_mb * (1 << 20)))
+    await socket.prepare(call.request)
+    sending: asyncio.Task[None] | None = None
+    run: Run | None = None
+    try:
+        async for message in socket:
+            if message.type is not web.WSMsgType.TEXT:
+                break
+            try:
+                run, after = await _wanted(call, message.data, run)
+            except Exception as error:
+                await socket.send_str(wire.error_event(error, request_id.get()))
+                continue
+            if run is not None:
+                if sending is not None:
+                    await asyncio.gather(sending, return_exceptions=True)
+                sending = asyncio.create_task(_forward(call, socket, run, after))
+    finally:
+        if sending is not None:
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
+    return socket
+
+
+async def _wanted(call: Call, text: str, current: Run | None) -> tuple[Run | None, int]:
+    """The run that a message asks for; None for one that only stops."""
+    try:
+        data = adapter(dict[str, Any]).validate_json(text)
+        kind = data.pop("type", "generate")
+        if kind == "stop":
+            if current is not None:
+                call.state.runs.stop(current)
+            return None, 0
+        if kind == "resume":
+            found = call.state.runs.find(str(data.get("run", "")), caller_of(call.request).name)
+            if found is None:
+                raise NotFound("there is no such answer, or no longer", "ask again")
+            return found, adapter(shapes.Resume).validate_python({"after": data.get("after", 0)}).after
+        body = adapter(shapes.Generate).validate_python(data)
+    except ValidationError as error:
+        raise wire.invalid(error) from None
+    return await begin(call, body), 0
+
+
+async def _forward(call: Call, socket: web.WebSocketResponse, run: Run, after: int) -> None:
+    events = call.state.runs.events(run, after)
+    async with aclosing(events):  # type: ignore[type-var]
+        async for item in events:
+            await socket.send_str(f'{{"id":{item.number},{item.data[1:]}')
+
+
+OPERATIONS = (
+    Operation(
+        "POST",
+        "/api/v1/generate",
+        generate,
+        "Answer a question from the documents",
+        "ask",
+        Scope.ASK,
+        body=shapes.Generate,
+        result=Answer,
+        streams=True,
+    ),
+    Operation(
+        "POST",
+        "/api/v1/generate/upload",
+        generate_upload,
+        "Answer a question from uploaded files",
+        "ask",
+        Scope.ASK,
+        multipart=shapes.GenerateUpload,
+        result=Answer,
+        streams=True,
+    ),
+    Operation(
+        "GET",
+        "/api/v1/generate/{run}/events",
+        resume,
+        "Go on with a stream after a lost connection",
+        "ask",
+        Scope.ASK,
+        query=shapes.Resume,
+        media_type="text/event-stream",
+    ),
+    Operation("DELETE", "/api/v1/generate/{run}", stop, "Stop an answer", "ask", Scope.ASK, status=204),
+    Operation(
+        "GET",
+        "/api/v1/ws",
+        ws,
+        "Ask over a WebSocket",
+        "ask",
+        Scope.ASK,
+        status=101,
+        media_type="",
+    ),
+)

@@ -1,0 +1,179 @@
+"""A server's life: sockets opened, signals heard, streams ended with an event, everything closed in order."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import struct
+import sys
+from collections.abc import Callable
+from contextlib import AsyncExitStack, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+
+from termrag.errors import ConfigError, LibraryBusy
+from termrag.server.app import make_app
+from termrag.server.log import log
+
+if TYPE_CHECKING:
+    from termrag.rag import Rag
+
+_GRACE_S = 4.0
+_KEEP_S = 75.0  # a connection may rest between requests
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+async def serve(rag: Rag, *, ready: Callable[[str, int], None], until: asyncio.Event | None = None) -> None:
+    """Serve until SIGTERM, SIGINT or `until`. `ready` is told the address and port once both sockets are open.
+    Raises ConfigError for an address that cannot be had, LibraryBusy if another server has the Unix socket."""
+    settings = rag.config.server
+    stop = until or asyncio.Event()
+    _hear(stop)
+    runner = web.AppRunner(
+        make_app(rag),
+        handle_signals=False,
+        access_log=None,
+        handler_cancellation=True,
+        shutdown_timeout=_GRACE_S,
+    )
+    await runner.setup()
+    path = rag.paths.runtime / "server.sock"
+    try:
+        assert runner.server is not None
+        gate = Gate(runner.server, settings.connections, settings.header_timeout_s)
+        async with AsyncExitStack() as listening:
+            listening.push_async_callback(_close, await _open_socket(gate, path), path)
+            by_port = await _open_port(gate, settings.host, settings.port)
+            listening.push_async_callback(_close, by_port)
+            port = by_port.sockets[0].getsockname()[1]
+            log().info("listening", host=settings.host, port=port, socket=str(path))
+            ready(settings.host, port)
+            await stop.wait()
+            log().info("stopping")
+    finally:
+        await runner.cleanup()
+
+
+async def _close(server: asyncio.Server, path: Path | None = None) -> None:
+    """Take no more connections; those that are open end with the runner."""
+    server.close()
+    if path is not None:
+        path.unlink(missing_ok=True)
+
+
+class Gate:
+    """Makes the protocol of each connection: not more than `most`, none of another user by the Unix socket, and none
+    that says nothing for `silent_s`."""
+
+    def __init__(self, server: web.Server, most: int, silent_s: float) -> None:
+        self._server = server
+        self._most = most
+        self._silent_s = silent_s
+        self._open: set[_Connection] = set()
+
+    def __call__(self) -> asyncio.BaseProtocol:
+        options = {"access_log": None, "keepalive_timeout": _KEEP_S, "lingering_time": 2.0}
+        return _Connection(self._server, loop=asyncio.get_running_loop(), gate=self, **options)
+
+    def enter(self, connection: _Connection, transport: asyncio.Transport) -> None:
+        self._open.add(connection)
+        is_stranger = _is_unix(transport) and not _is_mine(transport)
+        if is_stranger or len(self._open) > self._most:
+            transport.abort()
+        else:
+            asyncio.get_running_loop().call_later(self._silent_s, self._close_silent, connection)
+
+    def leave(self, connection: _Connection) -> None:
+        self._open.discard(connection)
+
+    def _close_silent(self, connection: _Connection) -> None:
+        """A connection that has not brought one whole request by now is closed."""
+        if connection in self._open and connection.transport is not None and not connection.has_asked:
+            connection.transport.abort()
+
+
+class _Connection(RequestHandler):
+    """aiohttp's connection, which tells the gate of its beginning and end."""
+
+    __slots__ = ("_gate",)
+
+    def __init__(self, server: web.Server, *, gate: Gate, **options: Any) -> None:
+        super().__init__(server, **options)
+        self._gate = gate
+
+    @property
+    def has_asked(self) -> bool:
+        return self._request_count > 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        assert isinstance(transport, asyncio.Transport)
+        self._gate.enter(self, transport)
+
+    def connection_lost(self, error: BaseException | None) -> None:
+        self._gate.leave(self)
+        super().connection_lost(error)
+
+
+def _is_unix(transport: asyncio.BaseTransport) -> bool:
+    return getattr(transport.get_extra_info("socket"), "family", None) == socket.AF_UNIX
+
+
+def _is_mine(transport: asyncio.BaseTransport) -> bool:
+    """Whether the process at the other end of a Unix socket belongs to this user."""
+    connection = transport.get_extra_info("socket")
+    if connection is None:
+        return False
+    if sys.platform == "darwin":
+        raw = connection.getsockopt(0, 1, 12)  # SOL_LOCAL, LOCAL_PEERCRED: struct xucred
+        return bool(struct.unpack("2I", raw[:8])[1] == os.getuid())
+    raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    return bool(struct.unpack("3i", raw)[1] == os.getuid())
+
+
+async def _open_socket(gate: Gate, path: Path) -> asyncio.Server:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if await _answers(path):
+        raise LibraryBusy(f"another server listens on {path}", "termrag serve --stop")
+    path.unlink(missing_ok=True)
+    old = os.umask(0o177)
+    try:
+        return await asyncio.get_running_loop().create_unix_server(gate, str(path))
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror or error}", "TERMRAG_HOME needs a shorter path") from error
+    finally:
+        os.umask(old)
+
+
+async def _answers(path: Path) -> bool:
+    try:
+        _, writer = await asyncio.open_unix_connection(str(path))
+    except OSError:
+        return False
+    writer.close()
+    with suppress(OSError):
+        await writer.wait_closed()
+    return True
+
+
+async def _open_port(gate: Gate, host: str, port: int) -> asyncio.Server:
+    if host not in _LOOPBACK:
+        log().warning("reachable from other machines", host=host)
+    try:
+        return await asyncio.get_running_loop().create_server(gate, host, port, backlog=512)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot listen on {host}:{port}: {error.strerror or error}", "termrag serve --port 0"
+        ) from error
+
+
+def _hear(stop: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with suppress(NotImplementedError, RuntimeError, ValueError):
+            loop.add_signal_handler(number, stop.set)

@@ -1,0 +1,148 @@
+"""Bodies and queries that clients send, with their limits; strict, so that a mistyped name is told."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Le, MaxLen, MinLen
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass
+
+_STRICT = ConfigDict(extra="forbid")
+
+Question = Annotated[str, MinLen(1), MaxLen(20_000)]
+Reference = Annotated[str, MinLen(1), MaxLen(4096)]
+References = Annotated[tuple[Reference, ...], MaxLen(1000)]
+Name = Annotated[str, MinLen(1), MaxLen(200)]
+Limit = Annotated[int, Ge(1), Le(1000)]
+Mode = Literal["hybrid", "vector", "text"]
+
+
+@dataclass(frozen=True, slots=True, config=_STRICT)
+class SamplingBody:
+    """How tokens are chosen; what is left out is as configured."""
+
+    temperature: Annotated[float, Ge(0), Le(5)] | None = None
+    top_p: Annotated[float, Ge(0), Le(1)] | None = None
+    top_k: Annotated[int, Ge(0), Le(1_000_000)] | None = None
+    min_p: Annotated[float, Ge(0), Le(1)] | None = None
+    repetition_penalty: Annotated[float, Ge(0.1), Le(5)] | None = None
+    seed: Annotated[int, Ge(0), Le(2**31 - 1)] | None = None
+    max_tokens: Annotated[int, Ge(1), Le(1_048_576)] | None = None
+    stop: Annotated[tuple[Annotated[str, MinLen(1), MaxLen(200)], ...], MaxLen(8)] = ()
+
+
+@dataclass(frozen=True, slots=True, config=_STRICT)
+class FilterBody:
+    """Which documents may be used: paths or ids, globs, suffixes, days of the last change."""
+
+    documents: References = ()
+    globs: References = ()
+    types: Annotated[tuple[Name, ...], MaxLen(100)] = ()
+    after: Annotated[str, MaxLen(10)] = ""
+    before: Annotated[str, MaxLen(10)] = ""
+
+
+@dataclass(frozen=True, slots=True, config=_STRICT)
+class Generate:
+    """A question. `text` is answered from instead of the library; `session` is the id of a kept conversation, or `new`;
+    `parent` the turn to follow, empty for a new beginning."""
+
+    question: Question
+    filters: FilterBody = FilterBody()
+    text: Annotated[str, MaxLen(10_000_000)] = ""
+    text_name: Name = "text"
+    session: Annotated[str, MaxLen(100)] = ""
+    parent: Annotated[str, MaxLen(100)] | None = None
+    sampling: SamplingBody = SamplingBody()
+    general: bool = False
+    stream: bool = False
+
+
+@dataclass(frozen=True, slots=True, config=_STRICT)
+class GenerateUpload:
+    """The fields of a form beside its files. Without `keep` the files are read for this answer alone."""
+
+    question: Question
+    session: Annotated[str, MaxLen(100)] = ""
+    keep: bool = False
+    stream: bool = False
+
+
+@dataclass(frozen=True, slots=True, config=_STRICT)
+class Search:
+    """A search. `explain` adds how each hit came to its place."""
+
+    query: Question
+    limit: Limit = 8
+    mode: Mode = "hybrid"
+    filters: FilterBody = FilterBody()
+    explain: bool = False
+
+
+@dataclass(frozen=True, slots=True, config=_STRICT)
+class Upsert:
+    """A text to be indexed under a name; the same name again replaces it."""
+
+    name: Name
+    text: Annotated[str, MinLen(1), MaxLen(10_000_000)]
+
+
+@dataclass(frozen=True, slots=True, config=_STRICT)
+class Paths:
+    """Files or folders of the server's machine."""
+
+    paths: Annotated[tuple[Reference, ...], MinLen(1), MaxLen(1000)]
+
+
+@dataclass(frozen=True, slots=True, config=_STRICT)
+class Title:
+    title: Annotated[str, MinLen(1), MaxLen(500)]
+
+
+@dataclass(frozen=True, slots=True, config=_STRICT)
+class Folder:
+    """A folder to watch, with patterns in .gitignore form."""
+
+    path: Reference
+    include: Annotated[tuple[Name, ...], MaxLen(100)] = ()
+    exclude: Annotated[tuple[Name, ...], MaxLen(100)] = ()
+
+
+@dataclass(frozen=True, slots=True, config=_STRICT)
+class Page:
+    """Which part of a list, and what it must match."""
+
+    limit: Limit = 100
+    offset: Annotated[int, Ge(0), Le(10_000_000)] = 0
+    match: Annotated[str, MaxLen(4096)] = ""
+    failed: bool = False
+
+
+@dataclass(frozen=True, slots=True, config=_STRICT)
+class SessionPage:
+    query: Annotated[str, MaxLen(1000)] = ""
+    limit: Limit = 100
+    deleted: bool = False
+
+
+@dataclass(frozen=True, slots=True, config=_STRICT)
+class ExportForm:
+    format: Literal["markdown", "html", "json"] = "markdown"
+
+
+@dataclass(frozen=True, slots=True, config=_STRICT)
+class Resume:
+    """The number of the last event that came; the header `Last-Event-ID` says the same."""
+
+    after: Annotated[int, Ge(0), Le(10_000_000)] = 0
+
+
+@dataclass(frozen=True, slots=True, config=_STRICT)
+class Nothing:
+    """A form of files alone."""
+
+
+@dataclass(frozen=True, slots=True, config=_STRICT)
+class Path:
+    path: Reference
