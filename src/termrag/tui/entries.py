@@ -127,7 +127,8 @@ class Reply(Entry):
         self.asked_at = time.time()
         self.work: Work | None = Work()
         self.general = False
-        self.markdown = Markdown()
+        self._markdown = Markdown()
+        self._unparsed = ""  # the text of an answer that has not been in view yet
         self._link = link
         self._drawn: list[list[Line]] = []  # per block
 
@@ -144,8 +145,16 @@ class Reply(Entry):
         self.turn, self.answer, self.state = turn, turn.answer, turn.state
         self.error, self.freshness, self.work = turn.error, turn.freshness, None
         if turn.answer is not None:
-            self.set_text(marked_text(turn.answer))
+            self._markdown, self._unparsed = Markdown(), marked_text(turn.answer)
         self.forget()
+
+    @property
+    def markdown(self) -> Markdown:
+        """The text as blocks."""
+        if self._unparsed:
+            text, self._unparsed = self._unparsed, ""
+            self._markdown.feed(text)
+        return self._markdown
 
     @property
     def is_refused(self) -> bool:
@@ -165,8 +174,7 @@ class Reply(Entry):
         """Put another text in the place of what was there."""
         if source == self.markdown.source:
             return
-        self.markdown = Markdown()
-        self.markdown.feed(source)
+        self._markdown, self._unparsed = Markdown(), source
         self._drawn = []
         self.forget()
 

@@ -94,7 +94,7 @@ class ChatScreen(WorkspaceScreen):
         if pages >= 1000:
             transcript.action_follow()
         elif pages <= -1000:
-            transcript.scroll_home(animate=False)
+            transcript.action_first()
         else:
             transcript.scroll_relative(y=pages * max(transcript.size.height - 2, 1), animate=False)
 

@@ -18,11 +18,13 @@ from textual.scroll_view import ScrollView
 from textual.selection import Selection
 from textual.strip import Strip
 from textual.style import Style
+from textual.widget import Widget
 
 from termrag.tui.drawing import Canvas, Line
 from termrag.tui.entries import Entry, Question, Reply
 
 _MARGIN = 2
+_PAINTED = 4000  # lines that are kept as painted
 _AHEAD = 12  # entries that are drawn at once above those in view
 
 
@@ -34,7 +36,7 @@ class Transcript(ScrollView, can_focus=True):
         Binding("down,j", "move(1)", "Message below", id="transcript.down", show=False),
         Binding("pageup", "page_up", "Scroll up", id="transcript.page_up", show=False),
         Binding("pagedown", "page_down", "Scroll down", id="transcript.page_down", show=False),
-        Binding("home", "scroll_home", "First message", id="transcript.first", show=False),
+        Binding("home", "first", "First message", id="transcript.first", show=False),
         Binding("end", "follow", "Last message", id="transcript.last", show=False),
         Binding("y", "screen.copy_message", "Copy", id="message.copy"),
         Binding("c", "screen.copy_code", "Copy code", id="message.copy_code"),
@@ -76,6 +78,7 @@ class Transcript(ScrollView, can_focus=True):
         self._total = 0
         self._canvas: Canvas | None = None
         self._behind = 0
+        self._painted: dict[int, Strip] = {}  # lines as they were last painted
 
     # --- what is shown -------------------------------------------------------------------------------------------
 
@@ -110,6 +113,7 @@ class Transcript(ScrollView, can_focus=True):
     def redraw(self) -> None:
         """Everything anew: the theme or the width has changed."""
         self._canvas = None
+        self._painted.clear()
         self._measure(0)
 
     def notify_style_update(self) -> None:
@@ -131,6 +135,8 @@ class Transcript(ScrollView, can_focus=True):
         # A widget that appears beside this one may change its width without a Resize.
         if self._canvas is not None and self._canvas.width != self._width():
             self.call_later(self._fit)
+        if len(self._painted) > _PAINTED:
+            self._painted.clear()
         return super().render_lines(crop)
 
     # --- measuring -----------------------------------------------------------------------------------------------
@@ -163,11 +169,17 @@ class Transcript(ScrollView, can_focus=True):
             self._starts.append(total)
             total += len(entry.lines(self._sheet()))
         self._total = total
-        self.virtual_size = Size(self.size.width, total)
+        self._set_height(total)
         if self.following:
             self._scroll_to_end()
         self._repaint(top + line if entry_index >= self._drawn_from else 0)
         self._tell_behind()
+
+    def _set_height(self, lines: int) -> None:
+        # Assigned as usual, it would lay the whole screen out anew for every line of an answer.
+        self.set_reactive(Widget.virtual_size, Size(self.size.width, lines))
+        self.vertical_scrollbar.window_virtual_size = lines
+        self.scroll_y = self.validate_scroll_y(self.scroll_y)
 
     def _needs_more(self) -> bool:
         """Whether what is drawn does not fill two heights."""
@@ -179,6 +191,12 @@ class Transcript(ScrollView, can_focus=True):
         return True
 
     def _repaint(self, first: int) -> None:
+        """Paint what is in view again from a line on."""
+        if first:
+            for row in [row for row in self._painted if row >= first]:
+                del self._painted[row]
+        else:
+            self._painted.clear()
         top = max(first - self.scroll_offset.y, 0)
         if top < self.size.height:
             self.refresh(Region(0, top, self.size.width, self.size.height - top))
@@ -209,6 +227,18 @@ class Transcript(ScrollView, can_focus=True):
     def _near_top(self) -> None:
         if self._drawn_from and self.scroll_y < self.size.height:
             self._draw_older()
+
+    def action_first(self) -> None:
+        """Up to the first message; those before what is drawn come a few at a time, so that keys still work."""
+        self.following = False
+        self.scroll_to(y=0, animate=False, immediate=True, force=True)
+        self._rise()
+
+    def _rise(self) -> None:
+        if self._drawn_from and not round(self.scroll_y):  # the user has not scrolled elsewhere meanwhile
+            self._draw_older()
+            self.scroll_to(y=0, animate=False, immediate=True, force=True)
+            self.set_timer(0.01, self._rise)
 
     def _tell_behind(self) -> None:
         behind = 0 if self.following else max(round(self.max_scroll_y - self.scroll_y), 0)
@@ -273,8 +303,14 @@ class Transcript(ScrollView, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         row = self.scroll_offset.y + y
+        strip = self._painted.get(row)
+        if strip is None:
+            strip = self._painted[row] = self._paint(row)
+        return strip
+
+    def _paint(self, row: int) -> Strip:
         line = self.line_at(row)
-        base = self.rich_style
+        base = self._sheet().base.rich_style
         if line is None:
             return Strip.blank(self.size.width, base)
         strip = line.strip
@@ -287,6 +323,7 @@ class Transcript(ScrollView, can_focus=True):
         return True
 
     def selection_updated(self, selection: Selection | None) -> None:
+        self._painted.clear()
         self.refresh()
 
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
