@@ -14,7 +14,7 @@ from termrag.analysis import Keyword, keywords, terms
 from termrag.records import Answer, Message, Passage, Support, Verdict
 from termrag.turns import Turn, TurnState
 
-_FULL = 0.76, 0.5  # share of the allowance that turns in full may grow to, and are cut back to
+_FULL = 0.76, 0.38  # share of the allowance that turns in full may grow to, and are cut back to
 _SHORT = 0.24, 0.12  # the same for shortened ones
 _BYTES_PER_TOKEN = 4
 _FRAME_TOKENS = 6  # what a chat template puts around a message
