@@ -112,6 +112,7 @@ class Eyes:
         self._seen.clear()
 
 
+_EMPTY_S = 2.0
 _LIMIT = (
     "the system's limit of watched folders is reached, so changes are looked for from time to time; to raise it: "
     "sudo sysctl fs.inotify.max_user_watches=524288"
@@ -129,6 +130,13 @@ class _Handler:
         if event.event_type not in _CHANGES or (event.is_directory and event.event_type == "modified"):
             return
         self._notice(os.fsdecode(path) for path in (event.src_path, event.dest_path) if path)
+
+
+def _is_empty(path: str) -> bool:
+    try:
+        return Path(path).stat().st_size == 0
+    except OSError:
+        return False
 
 
 def _identity(path: str) -> tuple[int, int] | None:
@@ -161,6 +169,7 @@ class Watcher:
         self._next_sweep = self._paused_until = self._rest_at = 0.0
         self._retry_at = float("inf")  # by the clock on the wall
         self._failures = 0
+        self._empty: dict[str, tuple[float, Failed]] = {}  # files that have no bytes, and when to tell of them
 
     async def run(self, *, once: bool = False) -> AsyncGenerator[WatchEvent, None]:
         """Sweep, and then keep the library equal to its folders until the generator is closed. Raises LibraryBusy if
@@ -169,6 +178,8 @@ class Watcher:
             try:
                 async for event in self._look_everywhere():
                     yield event
+                for failed_file in self._still_empty(float("inf")) if once else ():
+                    yield failed_file
                 while not once:
                     try:
                         async for event in self._turn():
@@ -194,6 +205,9 @@ class Watcher:
         now = time.monotonic()
         while self._notices:
             self._settler.touch(self._notices.popleft(), now)
+        for failed_file in self._still_empty(now):
+            self._count(failed_file)
+            yield failed_file
         if now < self._paused_until:
             await self._wait(self._paused_until)
         elif now >= self._next_sweep:
@@ -215,7 +229,15 @@ class Watcher:
         else:
             soon = now + _LOOK_FOR_OTHERS_S  # another process may have left vectors to be computed
             again = now + self._retry_at - time.time()
-            await self._wait(min(self._settler.next_due(), self._next_sweep, self._rest_at, soon, again))
+            told = min((at for at, _ in self._empty.values()), default=soon)
+            await self._wait(min(self._settler.next_due(), self._next_sweep, self._rest_at, soon, again, told))
+
+    def _still_empty(self, now: float) -> list[Failed]:
+        """Failures of files that were empty, and have been for a while: many programs empty a file before they write
+        it."""
+        due = [path for path, (at, _) in self._empty.items() if at <= now]
+        events = [(path, self._empty.pop(path)[1]) for path in due]
+        return [event for path, event in events if _is_empty(path)]
 
     async def _has_vectors_to_come(self, now: float) -> bool:
         """Asked only when there is nothing more urgent: what has just changed goes first."""
@@ -269,6 +291,9 @@ class Watcher:
         try:
             async with aclosing(self._disk.stream(start)) as events:
                 async for event in events:
+                    if isinstance(event, Failed) and _is_empty(event.path):
+                        self._empty.setdefault(event.path, (time.monotonic() + _EMPTY_S, event))
+                        continue
                     self._count(event)
                     await self._write_status(often=False)
                     yield event

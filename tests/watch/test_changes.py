@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from conftest import Watch
-from termrag.events import Failed, Held, Indexed, Moved, Removed
+from termrag.events import Failed, Finished, Held, Indexed, Moved, Removed
 
 
 def paths(contents: dict[str, list[str]], folder: Path) -> set[str]:
@@ -241,3 +241,22 @@ def test_what_is_written_through_one_hard_link_is_read_under_every_name(
 
     watched.until(lambda: "at dusk" in str(watched.contents().get(str(notes / "lamp.md"))))
     watched.until_equal(tmp_path / "fresh")
+
+
+def test_a_file_that_is_emptied_before_it_is_written_is_no_failure(watch: Watch, notes: Path, tmp_path: Path) -> None:
+    watched = watch(notes)
+
+    (notes / "lamp.md").write_text("")
+    watched.until(lambda: len(watched.told(Finished)) > 1)
+    (notes / "lamp.md").write_text("It was written after all.")
+
+    watched.until_equal(tmp_path / "fresh")
+    assert watched.told(Failed) == []
+
+
+def test_a_file_that_stays_empty_is_told(watch: Watch, notes: Path) -> None:
+    watched = watch(notes)
+
+    (notes / "lamp.md").write_text("")
+
+    watched.until(lambda: [event.path for event in watched.told(Failed)] == [str(notes / "lamp.md")])
