@@ -12,9 +12,12 @@ if TYPE_CHECKING:
 
 def run(config: Config, paths: Paths) -> None:
     """Open the chat on this terminal and return when the user leaves it."""
+    from termrag.tui.background import is_light
+
+    on_light = config.tui.theme == "auto" and is_light() is True
     from termrag.tui.app import TermragApp
 
-    TermragApp(config, paths, _open_rag).run()
+    TermragApp(config, paths, _open_rag, on_light=on_light).run()
 
 
 def _open_rag(config: Config, paths: Paths) -> Rag:

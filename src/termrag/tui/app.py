@@ -19,10 +19,10 @@ from textual import work
 from textual.app import App, SuspendNotSupported, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
-from textual.worker import WorkerFailed
+from textual.worker import Worker, WorkerFailed, WorkerState
 
 from termrag.config import Config
-from termrag.errors import TermragError
+from termrag.errors import ConfigError, TermragError
 from termrag.paths import Paths
 from termrag.tui.screens.chat import ChatScreen
 from termrag.tui.themes import DARK, LIGHT, load_themes
@@ -64,8 +64,11 @@ class TermragApp(App[None]):
         Binding("ctrl+q", "quit", "Quit", id="app.quit"),
     ]
 
-    def __init__(self, config: Config, paths: Paths, open_rag: Callable[[Config, Paths], Rag]) -> None:
+    def __init__(
+        self, config: Config, paths: Paths, open_rag: Callable[[Config, Paths], Rag], *, on_light: bool = False
+    ) -> None:
         super().__init__()
+        self._on_light = on_light
         self._config = config
         self.paths = paths
         self._open_rag = open_rag
@@ -86,6 +89,8 @@ class TermragApp(App[None]):
 
     def on_mount(self) -> None:
         self.call_after_refresh(self._warm)
+        for error in self._wrong_themes:
+            self.report(error)
 
     def _warm(self) -> None:
         """Import, off the loop, what the first question needs."""
@@ -135,6 +140,10 @@ class TermragApp(App[None]):
 
     # --- what every screen may ask for ---------------------------------------------------------------------------
 
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        if event.state is WorkerState.ERROR and event.worker.error is not None:
+            self.report(event.worker.error)
+
     def report(self, error: BaseException) -> None:
         """An error as a toast: what happened, and what mends it. A fault of termrag's own goes to the log as well."""
         if isinstance(error, WorkerFailed):
@@ -156,8 +165,12 @@ class TermragApp(App[None]):
         fallback = self.paths.state / "last-copy.txt"
         sent = await asyncio.to_thread(copying.send, text, in_browser=self.is_web, fallback=fallback)
         if sent.by_terminal:
-            self.copy_to_clipboard(text)
+            super().copy_to_clipboard(text)
         self.notify(sent.sentence(text), markup=False)
+
+    def copy_to_clipboard(self, text: str) -> None:
+        """What inputs and marked text are copied by."""
+        self.copy_text(text)
 
     def save_text(self, text: str, name: Path) -> None:
         """Write a text to a new file in the working folder; in a browser it is downloaded."""
@@ -205,11 +218,20 @@ class TermragApp(App[None]):
             self.register_theme(theme)
         names = {theme.name for theme in themes} | set(self.available_themes)
         chosen = self._config.tui.theme
-        self.theme = chosen if chosen in names else DARK
+        fitting = LIGHT if self._on_light else DARK
+        self.theme = chosen if chosen in names else fitting
+        if chosen not in names and chosen != "auto":
+            known = ", ".join(sorted(theme.name for theme in themes))
+            self._wrong_themes.append(ConfigError(f"there is no theme {chosen}", f"themes: {known}"))
 
     def action_toggle_dark(self) -> None:
-        """Change between the dark and the light theme."""
+        """Change between the dark and the light theme, and keep it so."""
         self.theme = LIGHT if self.current_theme.dark else DARK
+        self._keep_theme(self.theme)
+
+    @work(group="theme", exclusive=True, exit_on_error=False)
+    async def _keep_theme(self, name: str) -> None:
+        await self.rag.change("tui", "theme", name)
 
 
 def _unused(file: Path) -> Path:

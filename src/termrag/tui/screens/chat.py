@@ -88,6 +88,12 @@ class ChatScreen(WorkspaceScreen):
             self.call_later(self.uncover)
         self.composer.focus()
 
+    def action_copy_text(self) -> None:
+        """Copy what is marked; where nothing is, stop the answer."""
+        if self.get_selected_text() is None and self.stop():
+            return
+        super().action_copy_text()
+
     def action_scroll_transcript(self, pages: int) -> None:
         """Scroll the conversation while the input keeps the focus."""
         transcript = self.transcript

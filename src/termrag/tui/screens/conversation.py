@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 from textual import work
 from textual.app import ComposeResult
 from textual.containers import Horizontal
+from textual.content import Content
 from textual.screen import Screen
 from textual.worker import Worker, WorkerState
 
 from termrag.records import Filters
 from termrag.tui.asking import Asking, Order
-from termrag.tui.entries import Entry, Question, Reply
+from termrag.tui.entries import Entry, Note, Question, Reply
 from termrag.tui.widgets.composer import Composer
 from termrag.tui.widgets.keyline import KeyLine
 from termrag.tui.widgets.status import StatusLine
@@ -124,10 +125,17 @@ class ConversationScreen(Screen[None]):
 
         return action
 
+    def greet(self, content: Content | None) -> None:
+        """Show a word of welcome in an empty conversation; None takes it away."""
+        self.transcript.remove_entries([each for each in self.transcript.entries if isinstance(each, Note)])
+        if content is not None and not self.transcript.entries:
+            self.transcript.add(Note(self._key(), content))
+
     # --- asking --------------------------------------------------------------------------------------------------
 
     def submit(self, order: Order) -> None:
         """Ask, now or when the answers before it are done."""
+        self.greet(None)
         waits = self.asking is not None
         question = Question(self._key(), order.question, time.time(), queued=waits)
         question.limits = order.limits

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from textual import events, work
+from textual.content import Content
 
-from termrag.records import Passage
+from termrag.records import Passage, Status
 from termrag.tui.asking import Asking
 from termrag.tui.entries import Reply
 from termrag.tui.screens.conversation import ConversationScreen
@@ -129,6 +130,8 @@ class WorkspaceScreen(ConversationScreen):
         self.status.tell(
             model=model, documents=count + failed, state="answering" if self.asking is not None else "ready"
         )
+        if not self.transcript.entries:
+            self.greet(_welcome(status))
         watch = await self.app.rag.watch_status()
         words = {WatchState.OFF: "", WatchState.IDLE: "watching"}.get(watch.state, f"watching: {watch.state}")
         self.status.tell(watching=words)
@@ -226,7 +229,7 @@ class WorkspaceScreen(ConversationScreen):
     @work(exit_on_error=False)
     async def _delete(self, session: SessionInfo) -> None:
         if session.id == self.session_id:
-            self.action_new_session()
+            self._empty()
         await self.app.rag.delete_session(session.id)
         self._deleted.append(session)
         self._list_sessions()
@@ -244,13 +247,18 @@ class WorkspaceScreen(ConversationScreen):
 
     def action_new_session(self) -> None:
         """Begin a new conversation."""
+        self._empty()
+        self.call_later(self.uncover)
+        self.composer.focus()
+
+    def _empty(self) -> None:
+        """Show no conversation."""
         self.stop()
         self.queue.clear()
         self.session_id = None
         self.transcript.show([])
         self.conversation_changed()
-        self.call_later(self.uncover)
-        self.composer.focus()
+        self.look()
 
     @work(exit_on_error=False)
     async def action_clear(self) -> None:
@@ -305,6 +313,32 @@ class WorkspaceScreen(ConversationScreen):
         elif self.limits.pop(document_id, None) is None:
             self.limits[document_id] = name
         self.composer.border_subtitle = "@" + ", @".join(self.limits.values()) if self.limits else ""
+
+
+def _welcome(status: Status) -> Content:
+    lines: list[tuple[str, str] | str] = [
+        ("Ask your documents.", "bold $text-primary"),
+        "  Nothing leaves this machine.\n",
+    ]
+    if status.documents:
+        lines.append((f"\n{status.documents} documents are indexed. Type a question, and Enter.", ""))
+    else:
+        lines.append("\nNothing is indexed yet. ")
+        lines.append(("Ctrl+O", "bold $text-accent"))
+        lines.append(" adds documents, or drop files here.")
+    if not status.model_is_here:
+        lines += [
+            f"\nThe model {status.model} is not on this machine yet. ",
+            ("F6", "bold $text-accent"),
+            " fetches it.",
+        ]
+    lines.append(
+        (
+            "\n\n@ limits answers to documents   F3 conversations   F4 sources   Ctrl+P everything else",
+            "$foreground 65%",
+        )
+    )
+    return Content.assemble(*lines)
 
 
 def _quoted(passage: Passage, quotes: dict[int, str]) -> str:
