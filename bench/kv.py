@@ -6,7 +6,8 @@ A conversation of about so many tokens is asked one more question, in three ways
 `same turn` goes on in the process that has answered the last question. `resumed` has closed the engine, opened a new
 one and taken the conversation from disk; the time to do that counts. `sticky` says that the last turn's passages serve
 again, `fresh` that the question brings passages of its own, which have to be read in any case: their share of the
-prompt is the least that can be reached. Every line is JSON; a table closes the run.
+prompt is the least that can be reached. `of CPU` is the same in processor time, which other work on the machine hardly
+touches. Every line is JSON; a table closes the run.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,19 +48,22 @@ def main() -> None:
     path = options.model or starter(options.engine)
     rows: list[dict[str, Any]] = []
     for kind in ("sticky", "fresh"):
-        shares: dict[str, list[float]] = {"same turn": [], "resumed": []}
+        shares: dict[str, list[tuple[float, float]]] = {"same turn": [], "resumed": []}
         for _ in range(options.rounds):
             for name, share in one_round(options.engine, path, options.tokens, options.passage_tokens, kind).items():
                 shares[name].append(share)
         for name, found in shares.items():
             row = {"engine": options.engine, "model": path.name, "kind": kind, "way": name}
-            row |= {"share of cold": round(statistics.median(found), 3), "load": round(os.getloadavg()[0], 1)}
+            wall, cpu = (round(statistics.median(each), 3) for each in zip(*found, strict=True))
+            row |= {"share of cold": wall, "of CPU": cpu, "load": round(os.getloadavg()[0], 1)}
             print(json.dumps(row), flush=True)
             rows.append(row)
     print_table(rows)
 
 
-def one_round(engine_name: str, path: Path, tokens: int, passage_tokens: int, kind: str) -> dict[str, float]:
+def one_round(
+    engine_name: str, path: Path, tokens: int, passage_tokens: int, kind: str
+) -> dict[str, tuple[float, float]]:
     """Shares of the cold time to the first token."""
     with tempfile.TemporaryDirectory() as folder:
         prefixes = Prefixes(Path(folder) / "kept", 4 << 30)
@@ -82,13 +86,12 @@ def one_round(engine_name: str, path: Path, tokens: int, passage_tokens: int, ki
 
         later = open_engine(engine_name, path)
         generate(later, [Message("user", "Hello.")])  # what a first call costs is not the cache's doing
-        begun = time.perf_counter()
+        begun = Cost.now()
         Prefixes(Path(folder) / "kept", 4 << 30).turn_to(later, "bench")
-        took = time.perf_counter() - begun
-        resumed, usage = generate(later, following)
-        report(kind, "resumed", took + resumed, usage)
+        resumed, usage = generate(later, following, begun)
+        report(kind, "resumed", resumed, usage)
         later.close()
-    return {"same turn": same_turn / cold, "resumed": (took + resumed) / cold}
+    return {"same turn": same_turn.share_of(cold), "resumed": resumed.share_of(cold)}
 
 
 def answered(engine: Engine, turns: Sequence[Turn]) -> Turn:
@@ -103,8 +106,8 @@ def passages_of(turn: Turn) -> tuple[Passage, ...]:
     return turn.answer.passages if turn.answer else ()
 
 
-def report(kind: str, way: str, seconds: float, usage: Usage) -> None:
-    row = {"kind": kind, "way": way, "seconds": round(seconds, 3)}
+def report(kind: str, way: str, cost: Cost, usage: Usage) -> None:
+    row = {"kind": kind, "way": way, "seconds": round(cost.wall_s, 3), "cpu_s": round(cost.cpu_s, 3)}
     print(json.dumps(row | {"prompt": usage.prompt_tokens, "cached": usage.cached_tokens}), flush=True)
 
 
@@ -156,15 +159,35 @@ def packed(engine: Engine, turns: Sequence[Turn], question: str, passages: Seque
     return pack(question, passages, memory=memory, limit=WINDOW, count=engine.count_tokens).messages
 
 
-def generate(engine: Engine, messages: Sequence[Message]) -> tuple[float, Usage]:
-    """Seconds to the first text, and the counts."""
-    begun, first, usage = time.perf_counter(), 0.0, Usage()
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Seconds on the clock and of the processor."""
+
+    wall_s: float
+    cpu_s: float
+
+    @classmethod
+    def now(cls) -> Cost:
+        return cls(time.perf_counter(), time.process_time())
+
+    def since(self, begun: Cost) -> Cost:
+        return Cost(self.wall_s - begun.wall_s, self.cpu_s - begun.cpu_s)
+
+    def share_of(self, other: Cost) -> tuple[float, float]:
+        return self.wall_s / other.wall_s, self.cpu_s / other.cpu_s
+
+
+def generate(engine: Engine, messages: Sequence[Message], begun: Cost | None = None) -> tuple[Cost, Usage]:
+    """What it takes to the first text, and the counts."""
+    begun = begun or Cost.now()
+    first, usage = None, Usage()
     for event in engine.stream(messages, Sampling(max_tokens=8)):
         match event:
-            case Piece(text) if text and not first:
-                first = time.perf_counter() - begun
+            case Piece(text) if text and first is None:
+                first = Cost.now().since(begun)
             case Done(usage=used):
                 usage = used
+    assert first is not None
     return first, usage
 
 
@@ -190,10 +213,10 @@ def starter(engine: str) -> Path:
 
 
 def print_table(rows: Sequence[dict[str, Any]]) -> None:
-    print(f"\n{'passages':10} {'way':10} {'share of cold':>13}   target")
+    print(f"\n{'passages':10} {'way':10} {'share of cold':>13} {'of CPU':>7}   target")
     for row in rows:
         target = f"at most {TARGET}" if row["way"] == "resumed" and row["kind"] == "sticky" else ""
-        print(f"{row['kind']:10} {row['way']:10} {row['share of cold']:13}   {target}")
+        print(f"{row['kind']:10} {row['way']:10} {row['share of cold']:13} {row['of CPU']:7}   {target}")
 
 
 if __name__ == "__main__":

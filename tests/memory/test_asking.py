@@ -142,3 +142,32 @@ async def test_other_conversations_are_remembered_only_where_asked(words_only: R
 async def test_messages_that_come_with_a_question_are_a_conversation_too(words_only: Rag) -> None:
     history = [Message("user", "What does fault code E3 mean?"), Message("assistant", "E3 is an aerial fault.")]
     assert (await ask(words_only, "And E5?", history=history)).query == "What does fault code E5 mean?"
+
+
+@pytest.mark.model
+async def test_a_resumed_conversation_is_not_read_again(shelf: Shelf) -> None:
+    models = default_paths().models
+    models.parent.mkdir(parents=True)
+    models.symlink_to(shelf.folder)
+    settings = config("", models={"engine": "llamacpp", "chat": "smollm2-135m"}, generation={"max_tokens": 24})
+    letter = " ".join(f"Lamp {number} burns {number * 3} litres of oil." for number in range(40))
+    async with Rag(settings) as rag:
+        session = (await rag.start_session()).id
+        await ask(rag, f"Remember this: {letter}", session=session, general=True)
+    async with Rag(settings) as rag:
+        resumed = await ask(rag, "Which lamp burns most?", session=session, general=True)
+        other = await ask(rag, "Which lamp burns most?", general=True)
+    assert resumed.answer is not None
+    assert other.answer is not None
+    assert resumed.answer.usage.cached_tokens >= 0.9 * resumed.answer.usage.prompt_tokens
+    assert other.answer.usage.cached_tokens < 60
+    assert (await deleted(settings, session)) == []
+
+
+async def deleted(settings: Config, session: str) -> list[Path]:
+    """What is left on disk of what was read of a conversation, once it is deleted."""
+    folder = default_paths().prefixes
+    assert len(list(folder.glob("*.kv"))) == 1
+    async with Rag(settings) as rag:
+        await rag.delete_session(session)
+    return list(folder.iterdir())

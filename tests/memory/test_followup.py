@@ -90,6 +90,7 @@ def test_what_is_contrasted_takes_the_place_of_its_like(before: str, ask: str, q
         ("What does the council plan?", "What would this cost?"),
         ("How tall is the tower?", "What is that tower made of?"),
         ("Which boats are there?", "Which one is cheaper?"),
+        ("When does the ferry leave in winter?", "Why is there none on Tuesdays?"),
         ("Wer hat den Damm gebaut?", "Wie lang ist er?"),
         ("Wann wurde die Lampe erneuert?", "Warum?"),
         ("Was plant der Inselrat?", "Was kostet das?"),

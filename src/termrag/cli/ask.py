@@ -70,7 +70,7 @@ Exit codes: 0 every sentence rests on a passage, 3 not in the documents, 4 some 
 @click.option("--jsonl", is_flag=True, help="One JSON object per event, as it happens.")
 @click.option("-q", "--quiet", is_flag=True, help="Nothing on stderr but errors.")
 @click.option("--no-stream", is_flag=True, help="Print the answer when it is complete.")
-@click.option("--trace", is_flag=True, help="Print the stages of the question in milliseconds, to stderr.")
+@click.option("--trace", is_flag=True, help="Print how long each stage took and what the prompt holds, to stderr.")
 @click.pass_context
 def ask(ctx: click.Context, /, words: tuple[str, ...], **options: Any) -> None:
     """Ask a question of your documents.
@@ -208,6 +208,9 @@ class _Printer:
         if self.trace:
             for name, milliseconds in self.answer.stages_ms:
                 output.note(f"{name:>10} {milliseconds:10.2f} ms")
+            for line in self.answer.budget.lines if self.answer.budget else ():
+                cut = f" (left out: {line.cut})" if line.cut else ""
+                output.note(f"{line.tokens:>10} tokens  {output.one_line(line.part)}{cut}")
         return int(self.answer.exit_code)
 
 

@@ -42,7 +42,7 @@ def _idle_places(asked: Reading) -> set[int]:
     places: set[int] = set()
     for found in re.finditer(asked.table.idle, plain):
         first = plain.count(" ", 0, found.start())
-        places |= set(range(first, first + found[0].count(" ") + 1))
+        places |= set(range(first, first + found[0].rstrip().count(" ") + 1))
     return places
 
 

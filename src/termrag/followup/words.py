@@ -63,7 +63,7 @@ _ENGLISH = Words(
     joins=_set("if when because while and or that which who after before until than where whether as"),
     times=_set("year month week day morning afternoon evening night season summer winter spring autumn time today"),
     whys=r"why",
-    leaning=_set("later earlier afterwards instead otherwise there then latter former others both"),
+    leaning=_set("later earlier afterwards instead otherwise there then latter former others both none"),
     idle=r"\bit (?:takes?|costs?|true|possible|allowed|permitted|forbidden|safe|necessary|better|easy|hard|worth)\b"
     r".* (?:to|that|if|for|from|before)\b|\bwhat time is it\b|\bit (?:rains?|snows?)\b|"
     r"\b(?:is|are|was|were|be) there (?=\w)|\bthere (?:is|are|was|were|will)\b|\b(?:later|earlier) than (?!that)",
