@@ -125,7 +125,7 @@ class Rag:
         return Request(
             question=question,
             find=None if filters is None else self._finder(filters, texts, resolved),
-            sampling=sampling or self._sampling(),
+            sampling=sampling or self.sampling(),
             query=resolved.query,
             turns=turns,
             gated=not texts,
@@ -143,7 +143,8 @@ class Rag:
             return lambda question: self._parts.evidence_in(texts, question)
         return lambda question: self._parts.evidence(question, filters, resolved)
 
-    def _sampling(self) -> Sampling:
+    def sampling(self) -> Sampling:
+        """How tokens are chosen where a question does not say it, as configured."""
         settings = self.config.generation
         return Sampling(
             temperature=settings.temperature,
@@ -347,6 +348,12 @@ class Rag:
         await self.change("models", key, name)
         missing = "" if info.is_here else f"; fetch it with: termrag models pull {name}"
         return f"models.{key} = {name}{missing}"
+
+    @property
+    def loaded_model(self) -> str | None:
+        """The chat model that is in memory."""
+        chat = self._parts.chats.current
+        return chat.engine.model if chat else None
 
     async def load_models(self) -> AsyncGenerator[AskEvent, None]:
         """Make the models ready for the next question. Raises ModelMissing or EngineFailed."""

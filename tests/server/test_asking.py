@@ -49,7 +49,7 @@ async def test_a_stream_ends_with_the_same_answer(served: Served) -> None:
             whole = await response.json()
         async with client.post("/api/v1/generate", json={"question": QUESTION, "stream": True}) as response:
             events = await events_of(response)
-    assert [event for _, event, _ in events][0] == "run"
+    assert events[0][1] == "run"
     assert "".join(data["text"] for _, event, data in events if event == "token") == SAYS
     assert timeless(events[-1][2]["answer"]) == timeless(whole)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import BodyPartReader, web
+from aiohttp.http_exceptions import HttpProcessingError
 from pydantic import ValidationError
 
 from termrag.events import Failed
@@ -100,7 +101,7 @@ async def _read(call: Call, folder: Path) -> tuple[dict[str, str], list[Path]]:
             files.append(place)
     except TimeoutError:
         raise Refused(408, "timeout", f"nothing came for {settings.body_timeout_s:g} s", Connection="close") from None
-    except (ValueError, AssertionError, web.HTTPException) as error:
+    except (ValueError, AssertionError, web.HTTPException, HttpProcessingError) as error:
         raise Refused(422, "invalid", "the form is broken", "send multipart/form-data") from error
     return values, files
 

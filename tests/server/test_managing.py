@@ -1,0 +1,182 @@
+"""Documents, jobs, vectors, index, models, watched folders, and what the server says of itself."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from conftest import Served, Start
+
+
+async def get(client: aiohttp.ClientSession, path: str, **params: str) -> Any:
+    async with client.get(path, params=params) as response:
+        assert response.status == 200, await response.text()
+        return await response.json()
+
+
+async def job_done(client: aiohttp.ClientSession, job: dict[str, Any]) -> dict[str, Any]:
+    """Follow a job's events to the last."""
+    async with client.get(f"/api/v1/jobs/{job['id']}/events") as response:
+        *_, last = [line for line in (await response.text()).splitlines() if line.startswith("data: ")]
+    data = json.loads(last.removeprefix("data: "))
+    assert isinstance(data, dict)
+    return data
+
+
+async def test_documents_are_uploaded_shown_and_removed(served: Served) -> None:
+    async with served.client("admin") as client:
+        form = aiohttp.FormData()
+        form.add_field("file", b"# Tides\n\nHigh water is at six.", filename="tides.md")
+        form.add_field("file", "灯台は港にある。".encode(), filename="灯.txt")
+        async with client.post("/api/v1/documents", data=form) as response:
+            assert response.status == 202
+            job = await job_done(client, await response.json())
+        assert (job["state"], job["result"]["indexed"]) == ("done", 2)
+
+        listed = await get(client, "/api/v1/documents", match="**/tides.md")
+        assert listed["total"] == 1
+        (document,) = listed["documents"]
+        text = await get(client, f"/api/v1/documents/{document['id']}/text")
+        assert "High water" in text["chunks"][0]["text"]
+        vectors = await get(client, f"/api/v1/vectors/{document['id']}")
+        assert len(vectors["vectors"][0]["values"]) == vectors["dimension"] > 0
+        async with client.post("/api/v1/search", json={"query": "high water", "explain": True}) as response:
+            hits = (await response.json())["hits"]
+        assert hits[0]["document_id"] == document["id"]
+        assert hits[0]["scores"]["bm25"] is not None
+        async with client.delete(f"/api/v1/documents/{document['id']}") as response:
+            assert (await response.json()) == {"removed": 1}
+        assert (await get(client, "/api/v1/documents"))["total"] == 2
+
+
+async def test_a_job_that_failed_says_why_and_can_be_done_again(served: Served, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.pdf"
+    bad.write_bytes(b"%PDF-1.4 broken")
+    async with served.client("admin") as client:
+        async with client.post("/api/v1/documents/paths", json={"paths": [str(bad)]}) as response:
+            job = await job_done(client, await response.json())
+        assert job["state"] == "failed"
+        (failed,) = (await get(client, "/api/v1/documents", failed="true"))["documents"]
+        assert failed["error"]
+        bad.rename(tmp_path / "bad.old")
+        bad.with_suffix(".md").write_text("Whole again.")
+        bad.write_text("")
+        async with client.post(f"/api/v1/jobs/{job['id']}/retry") as response:
+            assert response.status == 202
+            assert (await job_done(client, await response.json()))["state"] in ("failed", "done")
+        async with client.post("/api/v1/documents/paths", json={"paths": [str(tmp_path / "none.md")]}) as response:
+            assert response.status == 404
+
+
+async def test_jobs_that_were_not_finished_go_on_after_a_restart(start: Start, tmp_path: Path) -> None:
+    first = await start()
+    folder = first.rag.paths.state / "jobs"
+    await first.stop()
+    (tmp_path / "late.md").write_text("The late boat leaves at nine.")
+    job = {"id": "abc123", "kind": "add", "target": [str(tmp_path / "late.md")], "state": "running"}
+    (folder / "abc123.json").write_text(json.dumps({**job, "created_at": 1.0, "changed_at": 1.0}))
+    (folder / "broken.json").write_text("{")
+
+    second = await start()
+    async with second.client("read") as client:
+        done = await job_done(client, {"id": "abc123"})
+    assert (done["state"], done["result"]["indexed"]) == ("done", 1)
+
+
+async def test_a_text_is_put_in_replaced_and_taken_out(served: Served) -> None:
+    async with served.client("write", "ask") as client:
+        for text in ("The cat is grey.", "The cat is black."):
+            async with client.post("/api/v1/vectors", json={"name": "cat", "text": text}) as response:
+                assert response.status == 200, await response.text()
+                document = await response.json()
+        vectors = await get(client, f"/api/v1/vectors/{document['id']}")
+        assert [each["text"] for each in vectors["vectors"]] == ["The cat is black."]
+        async with client.delete(f"/api/v1/vectors/{document['id']}") as response:
+            assert response.status == 200
+        async with client.get(f"/api/v1/vectors/{document['id']}") as response:
+            assert response.status == 404
+
+
+async def test_the_index_and_the_models_are_told_of_and_kept(served: Served) -> None:
+    async with served.client("admin") as client:
+        assert (await get(client, "/api/v1/index/stats"))["documents"] == 1
+        for what in ("optimize", "sync", "rebuild"):
+            async with client.post(f"/api/v1/index/{what}") as response:
+                assert (await job_done(client, await response.json()))["state"] == "done", what
+        names = {model["name"] for model in (await get(client, "/api/v1/models"))["models"]}
+        assert {"llama-3.2-1b", "smollm2-135m"} <= names
+        assert (await get(client, "/api/v1/models/smollm2-135m"))["role"] == "chat"
+        for what in ("load", "unload"):
+            async with client.post(f"/api/v1/models/{what}") as response:
+                assert response.status == 200
+
+
+async def test_a_model_is_changed_while_an_answer_is_written(start: Start) -> None:
+    served = await start(" ".join(map(str, range(300))))
+    async with served.client("admin") as client:
+        body = {"question": "Count.", "general": True, "stream": True}
+        async with client.post("/api/v1/generate", json=body) as response:
+            while b"event: token" not in await response.content.readuntil(b"\n\n"):
+                pass
+            async with client.post("/api/v1/models/smollm2-135m/use") as used:
+                assert used.status == 200
+            rest = (await response.content.read()).decode()
+    assert "event: answered" in rest
+    assert '"verdict":"general"' in rest
+    assert served.rag.config.models.chat == "smollm2-135m"
+
+
+async def test_folders_are_watched_and_forgotten(served: Served, tmp_path: Path) -> None:
+    async with served.client("admin") as client:
+        async with client.post("/api/v1/watch/folders", json={"path": str(tmp_path), "exclude": ["*.log"]}) as response:
+            assert response.status == 201
+        (folder,) = (await get(client, "/api/v1/watch/folders"))["folders"]
+        assert folder["exclude"] == ["*.log"]
+        assert (await get(client, "/api/v1/watch/status"))["state"] == "off"
+        async with client.delete("/api/v1/watch/folders", params={"path": str(tmp_path)}) as response:
+            assert response.status == 200
+        assert (await get(client, "/api/v1/watch/folders"))["folders"] == []
+
+
+async def test_ready_says_what_is_missing_and_metrics_count(served: Served) -> None:
+    async with served.client("admin") as client:
+        ready = await get(client, "/health/ready")
+        assert (ready["state"], ready["store"], ready["disk"]) == ("ready", "ok", "ok")
+        async with client.post("/api/v1/generate", json={"question": "How much oil?"}) as response:
+            assert response.status == 200
+        async with client.get("/metrics") as response:
+            text = await response.text()
+    assert 'termrag_answers_total{verdict="grounded"} 1.0' in text
+    assert 'termrag_http_requests_total{endpoint="/api/v1/generate",method="POST",status="200"} 1.0' in text
+    assert "termrag_questions_waiting 0.0" in text
+
+
+async def test_stopping_ends_streams_with_an_event(start: Start) -> None:
+    served = await start(" ".join(map(str, range(800))))
+    async with served.client("ask") as client:
+        body = {"question": "Count.", "general": True, "stream": True, "sampling": {"max_tokens": 3000}}
+        async with client.post("/api/v1/generate", json=body) as response:
+            while b"event: token" not in await response.content.readuntil(b"\n\n"):
+                pass
+            stopping = asyncio.create_task(served.stop())
+            rest = (await response.content.read()).decode()
+        await stopping
+    assert rest.rstrip().splitlines()[-2] in ("event: stopped", "event: answered")
+
+
+async def test_models_are_unloaded_after_idleness(start: Start) -> None:
+    served = await start(keep_alive_s=1.0)
+    async with (
+        served.client("ask") as client,
+        client.post("/api/v1/generate", json={"question": "How much oil?"}) as done,
+    ):
+        assert done.status == 200
+    for _ in range(300):
+        if served.rag.loaded_model is None:
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError("the model stays loaded")
