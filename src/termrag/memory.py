@@ -21,6 +21,7 @@ _FRAME_TOKENS = 6  # what a chat template puts around a message
 _LONGEST_SHORT = 300  # characters of a shortened question or answer
 _MOST_RECALLED = 2
 _RECALL_SHARE = 0.6  # of the question's words that a recalled turn must hold
+_BEGINNING = 3  # letters of a word that its stem keeps
 _FEWEST_WORDS = 2  # a question of one word calls up anything
 _SAME_SHARE = 0.8  # of the passages found: with fewer the last turn's do not stand for them
 
@@ -72,7 +73,7 @@ def standing(turns: Sequence[Turn], passages: Sequence[Passage]) -> tuple[Turn, 
     old = _pieces(_passages(turns[-1]))
     new = _pieces(passages)
     best = _pieces([max(passages, key=lambda passage: passage.score)])
-    if not best <= old or len(new & old) < _SAME_SHARE * len(new):
+    if not best or not best <= old or len(new & old) < _SAME_SHARE * len(new):
         return ()
     run = 1
     while run < len(turns) and _is_answered(turns[-run - 1]) and _passages(turns[-run - 1]) == _passages(turns[-1]):
@@ -142,10 +143,14 @@ def _held(wanted: Sequence[Keyword], turn: Turn) -> float:
     question, answer = in_full(turn)
     text = f"{question.content}\n{answer.content}"
     lowered = text.lower()
-    if not any(keyword.word[:4].lower() in lowered for keyword in wanted):
-        return 0.0
+    if sum(keyword.weight for keyword in wanted if _may_hold(lowered, keyword.word)) < _RECALL_SHARE:
+        return 0.0  # analysing words costs more than looking for their beginnings
     found = set(terms(text, "").split())
     return sum(keyword.weight for keyword in wanted if keyword.is_in(found))
+
+
+def _may_hold(lowered: str, word: str) -> bool:
+    return not word.isascii() or word[:_BEGINNING].lower() in lowered
 
 
 def _cut(text: str) -> str:

@@ -145,6 +145,11 @@ def test_a_document_that_has_changed_is_shown_anew() -> None:
     assert "From 1.md" in packed(old, [passage(1, content="other")]).messages[-1].content
 
 
+def test_texts_that_come_with_a_question_are_always_shown() -> None:
+    handed = replace(passage(1), chunk_ids=())
+    assert "From 1.md" in packed([turn(0, passages=(handed,))], [handed]).messages[-1].content
+
+
 def test_passages_that_do_not_fit_twice_are_shown_once() -> None:
     large = (passage(1, words=900),)
     turns = [turn(0), turn(1, passages=large), turn(2, said="long " * 400, passages=large)]
