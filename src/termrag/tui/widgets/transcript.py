@@ -78,6 +78,7 @@ class Transcript(ScrollView, can_focus=True):
         self._total = 0
         self._canvas: Canvas | None = None
         self._behind = 0
+        self._rising = False
         self._painted: dict[int, Strip] = {}  # lines as they were last painted
 
     # --- what is shown -------------------------------------------------------------------------------------------
@@ -225,17 +226,20 @@ class Transcript(ScrollView, can_focus=True):
         self._tell_behind()
 
     def _near_top(self) -> None:
-        if self._drawn_from and self.scroll_y < self.size.height:
+        if self._drawn_from and self.scroll_y < self.size.height and not self._rising:
             self._draw_older()
 
     def action_first(self) -> None:
         """Up to the first message; those before what is drawn come a few at a time, so that keys still work."""
         self.following = False
+        self._rising = True
         self.scroll_to(y=0, animate=False, immediate=True, force=True)
         self._rise()
 
     def _rise(self) -> None:
-        if self._drawn_from and not round(self.scroll_y):  # the user has not scrolled elsewhere meanwhile
+        # Ends at the first message, or where the user scrolls elsewhere meanwhile.
+        self._rising = bool(self._drawn_from) and not round(self.scroll_y)
+        if self._rising:
             self._draw_older()
             self.scroll_to(y=0, animate=False, immediate=True, force=True)
             self.set_timer(0.01, self._rise)
