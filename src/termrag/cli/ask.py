@@ -185,6 +185,8 @@ class _Printer:
         match item:
             case Started(turn):
                 self.session = turn.session_id
+                if turn.query != turn.question and not self.quiet:
+                    output.note(f"termrag: searching for: {output.one_line(turn.query)}")
             case Notice(message) if not self.quiet:
                 output.note(f"termrag: {message}")
             case Searching():
