@@ -125,7 +125,7 @@ class Chat:
             if asyncio.get_running_loop().time() > deadline:
                 raise AssertionError(f"never came true; toasts {self.toasts}; on screen:\n{self.text}")
             await asyncio.sleep(0.01)
-            await self.pilot._wait_for_screen()
+        await self.pilot.pause()
 
     async def ask(self, question: str) -> Reply:
         """Type a question and wait for the end of its answer."""

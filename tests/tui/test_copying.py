@@ -133,20 +133,31 @@ def test_a_source_opens_in_the_editor_at_its_line_or_in_the_viewer(tmp_path: Pat
     note, scan = tmp_path / "a note.md", tmp_path / "scan.pdf"
     note.touch()
     scan.touch()
-    assert opening.opener(passage(note), {"EDITOR": "vi -R"}).command == ("vi", "-R", "+7", str(note))
-    assert opening.opener(passage(note), {"VISUAL": "code", "EDITOR": "vi"}).command == ("code", "--goto", f"{note}:7")
+    assert opening.opener(passage(note), 7, {"EDITOR": "vi -R"}).command == ("vi", "-R", "+7", str(note))
+    assert opening.opener(passage(note), 7, {"VISUAL": "code", "EDITOR": "vi"}).command == (
+        "code",
+        "--goto",
+        f"{note}:7",
+    )
     viewer = tmp_path / "xdg-open"
     viewer.write_text("#!/bin/sh\n")
     viewer.chmod(0o755)
     environ = {"EDITOR": "vi", "DISPLAY": ":0", "PATH": str(tmp_path)}
-    chosen = opening.opener(passage(scan, lines_match=False, page=3), environ)
+    chosen = opening.opener(passage(scan, lines_match=False, page=3), 1, environ)
     assert chosen.command[-1] == str(scan)
     assert not chosen.takes_terminal
 
 
 def test_a_source_that_is_gone_or_cannot_be_opened_says_so(tmp_path: Path):
     with pytest.raises(NotFound, match="not there any more"):
-        opening.opener(passage(tmp_path / "gone.md"), {})
+        opening.opener(passage(tmp_path / "gone.md"), 1, {})
     (tmp_path / "scan.pdf").touch()
     with pytest.raises(NotFound, match="nothing here opens"):
-        opening.opener(passage(tmp_path / "scan.pdf", lines_match=False), {"PATH": "/nonexistent"})
+        opening.opener(passage(tmp_path / "scan.pdf", lines_match=False), 1, {"PATH": "/nonexistent"})
+
+
+def test_the_line_of_the_supporting_words_is_counted_in_the_passage():
+    found = passage(Path("x.md"), text="one\ntwo\nthree is here\n", start_line=10)
+    assert opening.line_of(found, "three is") == 12
+    assert opening.line_of(found, "not there") == 10
+    assert opening.line_of(passage(Path("x.pdf"), lines_match=False), "t") == 7

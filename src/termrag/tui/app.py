@@ -29,7 +29,7 @@ from termrag.tui.themes import DARK, LIGHT, load_themes
 
 if TYPE_CHECKING:
     from termrag.rag import Rag
-    from termrag.records import Citation, Passage
+    from termrag.records import Passage
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,12 +185,12 @@ class TermragApp(App[None]):
         else:
             self.notify(f"written to {file}", markup=False)
 
-    def open_outside(self, where: Passage | Citation) -> None:
-        """Open a source in the user's editor or viewer."""
+    def open_outside(self, where: Passage, line: int) -> None:
+        """Open a source in the user's editor, at the line, or in the system's viewer."""
         from termrag.tui import opening
 
         try:
-            chosen = opening.opener(where)
+            chosen = opening.opener(where, line)
             if chosen.takes_terminal:
                 with self.suspend():
                     opening.launch(chosen)
@@ -203,7 +203,9 @@ class TermragApp(App[None]):
 
     def open_source(self, passages: Sequence[Passage], index: int, quotes: Mapping[int, str]) -> None:
         """Show a passage where it stands in its document. `quotes` are the words that support an answer, by number."""
-        self.open_outside(passages[index])
+        from termrag.tui.screens.source import SourceScreen
+
+        self.push_screen(SourceScreen(passages, index, quotes))
 
     def action_follow_link(self, target: str) -> None:
         """Open a link of an answer in the browser. Only web addresses: an answer may hold anything."""

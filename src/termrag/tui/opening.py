@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from termrag.errors import NotFound
-from termrag.records import Citation, Passage
+from termrag.records import Passage
 
 _EDITABLE = {".md", ".txt", ".rst", ".org", ".tex", ".csv", ".json", ".toml", ".yaml", ".yml", ".log", ".html", ".xml"}
 _LINE_FLAG = {"code": "--goto {path}:{line}", "subl": "{path}:{line}", "hx": "{path}:{line}"}
@@ -26,15 +26,21 @@ class Opener:
     takes_terminal: bool
 
 
-def opener(where: Passage | Citation, environ: Mapping[str, str] | None = None) -> Opener:
-    """What opens a source. Raises NotFound if the file is gone, or if nothing here can open it."""
+def line_of(passage: Passage, quote: str) -> int:
+    """The line of the file where the supporting words begin; where the passage begins, if they are not in it."""
+    at = passage.text.find(quote) if quote and passage.lines_match else 0
+    return passage.start_line + passage.text.count("\n", 0, max(at, 0))
+
+
+def opener(where: Passage, line: int, environ: Mapping[str, str] | None = None) -> Opener:
+    """What opens a source at a line. Raises NotFound if the file is gone, or if nothing here can open it."""
     environ = os.environ if environ is None else environ
     file = Path(where.path)
     if not file.exists():
         raise NotFound(f"{file} is not there any more", "termrag sync")
     editor = environ.get("VISUAL") or environ.get("EDITOR")
     if editor and (where.lines_match or file.suffix.lower() in _EDITABLE):
-        return Opener(tuple(_edit(shlex.split(editor), file, where.start_line)), takes_terminal=True)
+        return Opener(tuple(_edit(shlex.split(editor), file, line)), takes_terminal=True)
     viewer = "open" if sys.platform == "darwin" else "xdg-open"
     can_show = sys.platform == "darwin" or environ.get("DISPLAY") or environ.get("WAYLAND_DISPLAY")
     if can_show and shutil.which(viewer, path=environ.get("PATH")):

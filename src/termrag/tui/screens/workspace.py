@@ -166,7 +166,10 @@ class WorkspaceScreen(ConversationScreen):
         if pane is None:
             return
         if event.outside:
-            self.app.open_outside(pane.passages[event.index])
+            from termrag.tui.opening import line_of
+
+            passage = pane.passages[event.index]
+            self.app.open_outside(passage, line_of(passage, pane.quotes.get(passage.number, "")))
         else:
             self.app.open_source(pane.passages, event.index, pane.quotes)
 

@@ -59,6 +59,7 @@ class Sources(OptionList):
         self.passages = tuple(sorted(passages, key=lambda each: (each.number not in cited, each.number)))
         self.clear_options()
         self.add_options([Option(self._content(passage)) for passage in self.passages])
+        self.highlighted = 0 if self.passages else None
         self.border_title = f"Sources {len(self.passages)}" if self.passages else "Sources"
 
     def _content(self, passage: Passage) -> Content:
