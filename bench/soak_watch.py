@@ -25,14 +25,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "watch")]
-
-from watched import config_for, contents, fresh, paths_in  # noqa: E402
+sys.path.insert(0, str(ROOT / "tests"))
 
 from embedding_endpoint import Endpoint, served  # noqa: E402
 from termrag.ledger import WATCH_LOCK, lock_holder  # noqa: E402
 from termrag.rag import Rag  # noqa: E402
 from termrag.stores import StoreStats  # noqa: E402
+from watch.watched import config_for, contents, fresh, paths_in  # noqa: E402
 
 TERMRAG = [sys.executable, "-m", "termrag"]
 FOLDERS = ("", "sub", "sub/deep", "other")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
 
 def document(ledger: Ledger, reference: str) -> Document:
     """By id, beginning of an id, path, or the end of a path that only one document has. Raises NotFound."""
-    for candidate in (str(Path(reference).expanduser().resolve()), TEXT_PREFIX + reference, reference):
+    if "\0" in reference:
+        raise NotFound("no document has such a name", "termrag ls")
+    for candidate in (os.path.realpath(Path(reference).expanduser()), TEXT_PREFIX + reference, reference):
         try:
             return ledger.document(candidate)
         except NotFound:
@@ -36,4 +39,4 @@ def as_text(ledger: Ledger, reference: str) -> str:
 def pattern(text: str) -> str:
     """A path or glob as typed, counted from the working directory where such a path exists."""
     path = Path(text).expanduser()
-    return str(path.resolve()) if path.exists() else text
+    return str(path.resolve()) if os.path.exists(path) else text  # noqa: PTH110 - too long a name is no path

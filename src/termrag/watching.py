@@ -47,7 +47,7 @@ def watched(parts: Parts) -> list[WatchedFolder]:
 def watch_folder(parts: Parts, path: str | Path, include: Sequence[str], exclude: Sequence[str]) -> WatchedFolder:
     """Remember a folder; again, with other patterns, replaces them. Raises NotFound for what is no folder."""
     real = os.path.realpath(Path(path).expanduser().absolute())
-    if not Path(real).is_dir():
+    if not os.path.isdir(real):  # noqa: PTH112 - a name too long is no folder
         raise NotFound(f"{path} is no folder", "Only folders are watched; a single file: termrag add FILE")
     with parts.open_ledger() as ledger:
         ledger.watching.add(real, include, exclude)

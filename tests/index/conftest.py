@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from index_library import Library
+
+from index.index_library import Library
 
 
 @pytest.fixture

@@ -14,9 +14,9 @@ from typing import TypeVar
 
 import numpy as np
 import pytest
-from index_library import DIMENSION, Library
 from numpy.typing import NDArray
 
+from index.index_library import DIMENSION, Library
 from termrag.errors import EngineFailed, NotFound
 from termrag.events import Embedded, Failed, Finished, Indexed, IngestEvent, Moved, Planned, Removed, Skipped
 from termrag.ingest import Embedding, follow, ingest

@@ -10,7 +10,8 @@ from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import pytest
-from index_library import Library
+
+from index.index_library import Library
 
 KILLS = 30
 

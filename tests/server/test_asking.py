@@ -9,7 +9,7 @@ from typing import Any
 
 import aiohttp
 
-from conftest import SAYS, Served, Start
+from server.conftest import SAYS, Served, Start
 from termrag.events import Answered
 from termrag.wire import answer as answer_json
 

@@ -11,7 +11,7 @@ import aiohttp
 import jwt
 import pytest
 
-from conftest import Served, Start
+from server.conftest import Served, Start
 from termrag.config import Config
 from termrag.errors import ConfigError, LibraryBusy
 from termrag.rag import Rag

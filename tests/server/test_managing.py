@@ -9,7 +9,7 @@ from typing import Any
 
 import aiohttp
 
-from conftest import Served, Start
+from server.conftest import Served, Start
 
 
 async def get(client: aiohttp.ClientSession, path: str, **params: str) -> Any:

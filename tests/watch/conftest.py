@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from watched import Watched
 
 from embedding_endpoint import Endpoint
+from watch.watched import Watched
 
 Watch = Callable[..., Watched]
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from conftest import Watch
 from termrag.events import Failed, Finished, Held, Indexed, Moved, Removed
+from watch.conftest import Watch
 
 
 def paths(contents: dict[str, list[str]], folder: Path) -> set[str]:

@@ -16,12 +16,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from watched import config_for, contents, fresh, paths_in
 
 from embedding_endpoint import Endpoint
 from termrag.ledger import WATCH_LOCK, lock_holder
 from termrag.rag import Rag
 from termrag.service import service
+from watch.watched import config_for, contents, fresh, paths_in
 
 
 class Process:

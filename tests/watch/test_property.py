@@ -13,9 +13,9 @@ from pathlib import Path
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
-from watched import Watched
 
 from embedding_endpoint import Endpoint, served
+from watch.watched import Watched
 
 OPERATIONS = int(os.environ.get("WATCH_OPERATIONS", "2000"))
 PER_EXAMPLE = 100

@@ -16,9 +16,7 @@ from math import inf
 from pathlib import Path
 
 import pytest
-from watched import Watched, config_for, paths_in
 
-from conftest import Watch
 from embedding_endpoint import Endpoint
 from termrag import watching
 from termrag.events import Notice
@@ -27,6 +25,8 @@ from termrag.parts import Parts
 from termrag.rag import Rag
 from termrag.watcher import GONE_FACTOR, NEVER_SETTLES_S, Settler
 from termrag.watchstate import WatchedFolder
+from watch.conftest import Watch
+from watch.watched import Watched, config_for, paths_in
 
 
 def test_a_path_is_due_when_it_was_left_alone(tmp_path: Path) -> None:

@@ -109,9 +109,9 @@ def _responses(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
     if operation.result is not None:
         good["content"] = {operation.media_type: {"schema": _schema(operation.result, schemas, mode="serialization")}}
     elif operation.media_type and operation.status not in (101, 204):
-        good["content"] = {operation.media_type: {}}
+        good["content"] = {kind: {} for kind in (operation.media_type, *operation.other_media_types)}
     if operation.streams:
-        good["content"]["text/event-stream"] = {"schema": {"type": "string"}}
+        good["content"]["text/event-stream"] = {}
     fault = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Fault"}}}}
     bad = {"description": "What went wrong, and what to do about it", **fault}
     return {str(operation.status): good, "4XX": bad, "5XX": bad}

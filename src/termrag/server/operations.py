@@ -65,6 +65,7 @@ class Operation:
     multipart: Any = None
     streams: bool = False
     media_type: str = "application/json"
+    other_media_types: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from annotated_types import Ge, Le, MaxLen, MinLen
-from pydantic import ConfigDict
+from pydantic import ConfigDict, StringConstraints
 from pydantic.dataclasses import dataclass
 
 _STRICT = ConfigDict(extra="forbid")
 
 Question = Annotated[str, MinLen(1), MaxLen(20_000)]
-Reference = Annotated[str, MinLen(1), MaxLen(4096)]
+Reference = Annotated[str, StringConstraints(min_length=1, max_length=4096, pattern=r"^[^\x00]*$")]
 References = Annotated[tuple[Reference, ...], MaxLen(1000)]
-Name = Annotated[str, MinLen(1), MaxLen(200)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
 Limit = Annotated[int, Ge(1), Le(1000)]
 Mode = Literal["hybrid", "vector", "text"]
 

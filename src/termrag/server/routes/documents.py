@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 
 from aiohttp import web
@@ -47,7 +48,7 @@ async def upload(call: Call) -> Job:
 async def add(call: Call) -> Job:
     """Index files and folders of the server's machine in a job. Raises NotFound for a path that is not there."""
     for path in call.body.paths:
-        if not await asyncio.to_thread(Path(path).expanduser().exists):
+        if not await asyncio.to_thread(os.path.exists, Path(path).expanduser()):
             raise NotFound(f"there is no {path}", "name a file or folder of the server's machine")
     return call.state.jobs.add("add", call.body.paths)
 

@@ -83,5 +83,6 @@ OPERATIONS = (
         Scope.ASK,
         query=shapes.ExportForm,
         media_type="text/markdown",
+        other_media_types=("text/html", "application/json"),
     ),
 )

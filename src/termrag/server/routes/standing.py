@@ -94,5 +94,14 @@ OPERATIONS = (
     Operation("GET", "/metrics", metrics, "Measures for Prometheus", "server", Scope.READ, media_type="text/plain"),
     _page("/openapi.json", openapi, "This document", "application/json"),
     _page("/docs", docs, "The API to read in a browser", "text/html"),
-    _page("/assets/{name}", asset, "Scripts and styles of the pages", "text/plain"),
+    Operation(
+        "GET",
+        "/assets/{name}",
+        asset,
+        "Scripts and styles of the pages",
+        "server",
+        None,
+        media_type="text/javascript",
+        other_media_types=("text/css",),
+    ),
 )
