@@ -1,0 +1,39 @@
+"""The façade: the one asynchronous door that every face uses. Parts load on first use and are closed at the end.
+
+    async with Rag(config) as rag:
+        async for event in rag.ask("When does the last ferry leave?"): ...
+
+Models and searches run on one lane, reading and writing of documents on another; leaving a stream stops its compute.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from termrag.rag.asking import Asking, SearchMode
+from termrag.rag.conversations import Conversations
+from termrag.rag.folders import Folders
+from termrag.rag.library import Library
+from termrag.rag.models import Models
+from termrag.records import Status
+
+if TYPE_CHECKING:
+    from termrag.doctor import Finding
+
+__all__ = ["Rag", "SearchMode"]
+
+
+class Rag(Asking, Conversations, Library, Folders, Models):
+    """One library with its models. Safe for one event loop; several processes may open the same library at once."""
+
+    async def status(self) -> Status:
+        """What there is. Loads neither model nor store."""
+        from termrag.status import take_status
+
+        return await self._disk.run(take_status, self._parts)
+
+    async def examine(self) -> list[Finding]:
+        """What may be wrong, each with what mends it."""
+        from termrag.doctor import examine
+
+        return await self._disk.run(examine, self._parts)

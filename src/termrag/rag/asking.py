@@ -1,0 +1,123 @@
+"""The façade's answers and searches; they run on the models lane."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from contextlib import aclosing
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from termrag import conversing
+from termrag.events import Answered, AskEvent
+from termrag.rag.door import Door
+from termrag.records import Filters, Hit, Message, Sampling
+from termrag.turns import Turn
+
+if TYPE_CHECKING:
+    from termrag.answer import Evidence, Request
+    from termrag.context import Handed
+    from termrag.followup import Resolved
+
+
+SearchMode = Literal["hybrid", "vector", "text"]
+
+
+class Asking(Door):
+    """Questions, answered or searched for."""
+
+    async def ask(
+        self,
+        question: str,
+        *,
+        session: str | None = None,
+        parent: str | None = None,
+        recall: bool | None = None,
+        filters: Filters | None = None,
+        sampling: Sampling | None = None,
+        context: str | None = None,
+        context_name: str = "stdin",
+        attached: Sequence[str | Path] = (),
+        history: Sequence[Message] = (),
+        general: bool = False,
+    ) -> AsyncGenerator[AskEvent, None]:
+        """Answer a question, ending with Answered.
+
+        With `session`, the id of one, the turn is kept and follows `parent`: the end of the current branch for None,
+        nothing for an empty text; with `recall` the answer remembers other conversations. With `context`, or files that
+        are `attached`, the answer rests on these instead of the library; `general` asks the model alone. Raises
+        UnreadableFile, ModelMissing, EngineFailed, LibraryMismatch, StoreUnavailable, or NotFound for the session.
+        """
+        texts = await self._disk.run(self._handed, context, context_name, attached)
+        turns = await self._disk.run(conversing.turns_before, self._parts, session, parent, history)
+        request = self._request(question, turns, texts, None if general else filters or Filters(), sampling)
+
+        def start() -> Iterator[AskEvent]:
+            if session is None:
+                return self._parts.answers(request)
+            return conversing.kept(self._parts, replace(request, session_id=session), parent, recall)
+
+        async with aclosing(self._models.stream(start)) as events:
+            async for event in events:
+                if isinstance(event, Answered):
+                    _log(event)
+                yield event
+
+    def _request(
+        self,
+        question: str,
+        turns: tuple[Turn, ...],
+        texts: Sequence[Handed],
+        filters: Filters | None,
+        sampling: Sampling | None,
+    ) -> Request:
+        from termrag.answer import Request
+        from termrag.followup import resolve
+
+        resolved = resolve(question, turns)
+        return Request(
+            question=question,
+            find=None if filters is None else self._finder(filters, texts, resolved),
+            sampling=sampling or self.sampling(),
+            query=resolved.query,
+            turns=turns,
+            gated=not texts,
+            strictness=self.config.retrieval.gate,
+        )
+
+    def _handed(self, context: str | None, name: str, attached: Sequence[str | Path]) -> list[Handed]:
+        from termrag.context import handed_text
+
+        texts = [] if context is None else [handed_text(name, context)]
+        return [*texts, *self._parts.read([Path(file) for file in attached])] if attached else texts
+
+    def _finder(self, filters: Filters, texts: Sequence[Handed], resolved: Resolved) -> Callable[[str], Evidence]:
+        if texts:
+            return lambda question: self._parts.evidence_in(texts, question)
+        return lambda question: self._parts.evidence(question, filters, resolved)
+
+    def sampling(self) -> Sampling:
+        """How tokens are chosen where a question does not say it, as configured."""
+        settings = self.config.generation
+        return Sampling(
+            temperature=settings.temperature,
+            top_p=settings.top_p,
+            top_k=settings.top_k,
+            min_p=settings.min_p,
+            repetition_penalty=settings.repetition_penalty,
+            seed=None if settings.seed < 0 else settings.seed,
+            max_tokens=settings.max_tokens,
+        )
+
+    async def search(
+        self, query: str, *, limit: int = 8, filters: Filters | None = None, mode: SearchMode = "hybrid"
+    ) -> list[Hit]:
+        """The best chunks for a query, best first. The query may carry filters such as `type:pdf`."""
+        return await self._models.run(self._parts.search, query, limit, filters or Filters(), mode)
+
+
+def _log(event: Answered) -> None:
+    from termrag.logs import log_answer
+
+    answer = event.answer
+    log_answer(answer.verdict, answer.engine, answer.model, dict(answer.stages_ms), answer.usage)

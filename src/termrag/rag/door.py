@@ -1,0 +1,56 @@
+"""What every part of the façade works with: settings, the two lanes, and the parts behind them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Self
+
+from termrag.config import Config, load_config, write_setting
+from termrag.lane import Lane
+from termrag.parts import Parts
+from termrag.paths import Paths, default_paths
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_EMBED_SLICE = 16  # texts embedded before whoever else waits for the models has a turn
+
+
+class Door:
+    """One library with its models: opened, changed and closed here, used through the classes beside."""
+
+    def __init__(
+        self, config: Config | None = None, paths: Paths | None = None, environ: Mapping[str, str] | None = None
+    ) -> None:
+        self.paths = paths or default_paths()
+        self.config = config or load_config(self.paths.config_file)
+        self._models = Lane("models")
+        self._disk = Lane("disk")
+        self._parts = Parts(self.config, self.paths, os.environ if environ is None else environ)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._models.run(self._parts.close_models)
+        await self._disk.run(self._parts.close)
+        self._models.close()
+        self._disk.close()
+
+    async def change(self, section: str, key: str, value: object, *, save: bool = True) -> None:
+        """Set one setting, in force from the next question on, and kept in the configuration file if `save`. A model
+        that is replaced finishes its answers. Raises ConfigError."""
+        config = self.config.with_values({section: {key: value}}, f"{section}.{key}")
+        if save:
+            await self._disk.run(write_setting, self.paths.config_file, section, key, value)
+        self.config = config
+        await self._models.run(self._parts.change, config)
+
+    def _embed_from_disk(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Vectors, computed on the models lane a few texts at a time, so that a chat there keeps its turns."""
+        import numpy as np
+
+        slices = [texts[start : start + _EMBED_SLICE] for start in range(0, len(texts), _EMBED_SLICE)]
+        return np.concatenate([self._models.call(self._parts.embed, part) for part in slices])

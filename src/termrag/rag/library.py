@@ -1,0 +1,68 @@
+"""The façade's documents: taken in, looked at, taken out, on the disk lane."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing
+from pathlib import Path
+
+from termrag.events import IngestEvent
+from termrag.rag.door import Door
+from termrag.records import Document, IndexedChunk
+
+
+class Library(Door):
+    """The documents of the library and their index."""
+
+    async def ingest(
+        self, paths: Sequence[str | Path], *, force: bool = False, rebuild: bool = False, wait: bool = False
+    ) -> AsyncGenerator[IngestEvent, None]:
+        """Make the library equal to the given files and folders, ending with Finished. One bad file is a Failed
+        event. `rebuild` empties the index first. Leaving the stream keeps what is finished.
+
+        Documents are found by their words as soon as they are read. Their vectors follow: here, or, unless `wait`, by
+        the process that watches the library, if there is one."""
+
+        def start() -> Iterator[IngestEvent]:
+            return self._parts.ingest(
+                [Path(path) for path in paths], self._embed_from_disk, force=force, rebuild=rebuild, wait=wait
+            )
+
+        async with aclosing(self._disk.stream(start)) as events:
+            async for event in events:
+                yield event
+
+    async def ingest_text(self, name: str, text: str) -> AsyncGenerator[IngestEvent, None]:
+        """Index a text that is no file, under a name; the same name again replaces it."""
+        async with aclosing(
+            self._disk.stream(lambda: self._parts.ingest_text(name, text, self._embed_from_disk))
+        ) as events:
+            async for event in events:
+                yield event
+
+    async def remove(self, references: Sequence[str]) -> AsyncGenerator[IngestEvent, None]:
+        """Take documents out: paths, folders, globs or ids. Raises NotFound for one that names nothing."""
+        async with aclosing(self._disk.stream(lambda: self._parts.remove(references, self._embed_from_disk))) as events:
+            async for event in events:
+                yield event
+
+    async def documents(self, patterns: Sequence[str] = ()) -> list[Document]:
+        """The documents, by path; only those at or under the given paths or globs, if any are given."""
+        return await self._disk.run(self._parts.documents, patterns)
+
+    async def document(self, reference: str) -> Document:
+        """One document by id, prefix of an id, path or unique part of a path. Raises NotFound."""
+        return await self._disk.run(self._parts.document, reference)
+
+    async def chunks(self, document_id: str) -> list[IndexedChunk]:
+        """A document's chunks in order."""
+        return await self._disk.run(lambda: self._parts.store().chunks(document_id))
+
+    async def vectors(self, document_id: str) -> dict[str, list[float]]:
+        """A document's vectors by the hash of their text, as far as they are computed."""
+        found = await self._disk.run(lambda: self._parts.store().vectors(document_id))
+        return {text_hash: vector.tolist() for text_hash, vector in found.items()}
+
+    async def optimize(self) -> bool:
+        """Compact and index the store now; True if anything was done."""
+        return await self._disk.run(self._parts.optimize)

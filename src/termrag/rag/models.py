@@ -1,0 +1,68 @@
+"""The façade's models: known, fetched, chosen, loaded."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+from termrag.events import AskEvent, PullEvent
+from termrag.rag.door import Door
+from termrag.records import ModelInfo
+
+if TYPE_CHECKING:
+    from termrag.models import FileOrigin
+
+
+class Models(Door):
+    """The models on this machine, and which of them is in use."""
+
+    async def models(self) -> list[ModelInfo]:
+        """The catalogue, with what is here and what is in use."""
+        return await self._disk.run(self._parts.models)
+
+    async def model(self, name: str) -> ModelInfo:
+        """One model. Raises NotFound."""
+        return await self._disk.run(self._parts.model, name)
+
+    async def model_files(self, name: str) -> list[FileOrigin]:
+        """Where each file of a catalogue model comes from, and how far its hash can be trusted. Raises NotFound."""
+        return await self._disk.run(self._parts.origins, name)
+
+    async def starter_models(self) -> list[str]:
+        """The names of the models that need no model hub: enough to begin with."""
+        return [self.config.models.starter, self.config.models.embedding]
+
+    async def pull(self, name: str, *, engine: str | None = None) -> AsyncGenerator[PullEvent, None]:
+        """Fetch, verify and place a model. Raises NotFound or ModelMissing."""
+        async with aclosing(self._disk.stream(lambda: self._parts.pull(name, engine))) as events:
+            async for event in events:
+                yield event
+
+    async def remove_model(self, name: str) -> int:
+        """Delete a model's files and return the bytes freed."""
+        return await self._disk.run(self._parts.remove_model, name)
+
+    async def use(self, name: str) -> str:
+        """Make a model the chosen one, here and in the configuration file, and say what was written."""
+        info = await self.model(name)
+        key = "embedding" if info.role == "embedding" else "chat"
+        await self.change("models", key, name)
+        missing = "" if info.is_here else f"; fetch it with: termrag models pull {name}"
+        return f"models.{key} = {name}{missing}"
+
+    @property
+    def loaded_model(self) -> str | None:
+        """The chat model that is in memory."""
+        chat = self._parts.chats.current
+        return chat.engine.model if chat else None
+
+    async def load_models(self) -> AsyncGenerator[AskEvent, None]:
+        """Make the models ready for the next question. Raises ModelMissing or EngineFailed."""
+        async with aclosing(self._models.stream(self._parts.load_models)) as events:
+            async for event in events:
+                yield event
+
+    async def unload_models(self) -> None:
+        """Free the models; the next use loads them again. An answer in hand keeps its model until it ends."""
+        await self._models.run(self._parts.unload_models)
