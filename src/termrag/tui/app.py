@@ -25,7 +25,7 @@ from termrag.config import Config
 from termrag.errors import ConfigError, TermragError
 from termrag.paths import Paths
 from termrag.tui.screens.chat import ChatScreen
-from termrag.tui.themes import DARK, LIGHT, load_themes
+from termrag.tui.themes import ANSI, DARK, LIGHT, load_themes
 
 if TYPE_CHECKING:
     from termrag.rag import Rag
@@ -45,7 +45,9 @@ class Place:
 
 
 # The screens beside the chat. Imported when they are first opened.
-PLACES: tuple[Place, ...] = ()
+PLACES: tuple[Place, ...] = (
+    Place("settings", "f2", "Settings", "settings", "SettingsScreen", "Every setting, explained and changed at once"),
+)
 
 
 class TermragApp(App[None]):
@@ -218,13 +220,25 @@ class TermragApp(App[None]):
         themes, self._wrong_themes = load_themes(self.paths.config / "themes")
         for theme in themes:
             self.register_theme(theme)
-        names = {theme.name for theme in themes} | set(self.available_themes)
+        # Beside ours, of those that Textual has, the two that use the terminal's own colours.
+        self.theme_names = {theme.name for theme in themes} | (set(ANSI) & set(self.available_themes))
         chosen = self._config.tui.theme
-        fitting = LIGHT if self._on_light else DARK
-        self.theme = chosen if chosen in names else fitting
-        if chosen not in names and chosen != "auto":
+        self.show_theme(chosen)
+        if chosen not in self.available_themes and chosen != "auto":
             known = ", ".join(sorted(theme.name for theme in themes))
             self._wrong_themes.append(ConfigError(f"there is no theme {chosen}", f"themes: {known}"))
+
+    def show_theme(self, name: str) -> None:
+        """Draw in a theme; in the one that fits the terminal for `auto`, and for one that there is not."""
+        fitting = LIGHT if self._on_light else DARK
+        self.theme = name if name in self.available_themes else fitting
+
+    def settings_changed(self) -> None:
+        """Show what settings say of the screen."""
+        self.show_theme(self.settings.tui.theme)
+        for screen in self.screen_stack:
+            if isinstance(screen, ChatScreen):
+                screen.transcript.set_reading_width(self.settings.tui.reading_width)
 
     def action_toggle_dark(self) -> None:
         """Change between the dark and the light theme, and keep it so."""

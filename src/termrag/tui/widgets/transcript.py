@@ -117,6 +117,12 @@ class Transcript(ScrollView, can_focus=True):
         self._painted.clear()
         self._measure(0)
 
+    def set_reading_width(self, cells: int) -> None:
+        """Draw lines of at most so many cells."""
+        if cells != self._reading_width:
+            self._reading_width = cells
+            self.redraw()
+
     def notify_style_update(self) -> None:
         super().notify_style_update()
         if self.is_mounted:
