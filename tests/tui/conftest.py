@@ -15,6 +15,7 @@ import pytest
 from textual.pilot import Pilot
 
 from embedding_endpoint import Endpoint, served
+from models.conftest import hub, hub_model, hub_shelf  # noqa: F401 - fixtures
 from termrag.config import Config
 from termrag.paths import Paths, default_paths
 from termrag.rag import Rag

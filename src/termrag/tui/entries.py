@@ -104,7 +104,7 @@ class Work:
         if self.detail:
             parts.append(self.detail)
         if self.total:
-            parts.append(f"{_bar(self.done / self.total)} {self.done}/{self.total} tokens")
+            parts.append(f"{bar(self.done / self.total)} {self.done}/{self.total} tokens")
         if self.tokens:
             parts.append(f"{self.rate(now):.0f} tokens/s · {self.tokens}/{self.most}")
         return " ".join(parts) + " · Esc stops"
@@ -300,9 +300,10 @@ def _note(what: str, then: str, style: str) -> Content:
     return Content.assemble((what, f"bold {style}"), (f"  {then}" if then else "", _FAINT))
 
 
-def _bar(share: float) -> str:
-    filled = round(min(max(share, 0.0), 1.0) * 10)
-    return "█" * filled + "░" * (10 - filled)
+def bar(share: float, cells: int = 10) -> str:
+    """How much of a whole is done."""
+    filled = round(min(max(share, 0.0), 1.0) * cells)
+    return "█" * filled + "░" * (cells - filled)
 
 
 def _without_targets(source: str) -> str:

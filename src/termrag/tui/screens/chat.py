@@ -17,7 +17,7 @@ from termrag.tui.widgets.composer import Composer
 from termrag.tui.widgets.transcript import Transcript
 
 # What may be typed instead of a key.
-_COMMANDS = {
+COMMANDS = {
     "/new": "new_session",
     "/clear": "clear",
     "/copy": "copy_last",
@@ -56,7 +56,7 @@ class ChatScreen(WorkspaceScreen):
     # --- typing --------------------------------------------------------------------------------------------------
 
     def on_composer_sent(self, event: Composer.Sent) -> None:
-        command = _COMMANDS.get(event.text.strip())
+        command = COMMANDS.get(event.text.strip())
         if command is not None:
             self.call_later(self.run_action, command)
             return

@@ -298,20 +298,9 @@ class SettingsScreen(Screen[None]):
 
     @work(exit_on_error=False)
     async def _choose_theme(self) -> None:
-        """Every theme is shown as the cursor comes to it."""
-        row, before = self.row, self.app.theme
-        choices = [
-            Choice(name, name, "dark" if self.app.available_themes[name].dark else "light", name == before)
-            for name in sorted(self.app.theme_names)
-        ]
-        choices.insert(0, Choice("auto", "auto", "dark or light as the terminal is"))
-        picker = Picker("Theme", choices, hint="↑↓ shows it   Enter keeps it   Esc goes back", begin=before)
-        picker.looked_at = lambda choice: self.app.show_theme(choice.id)
-        chosen = await self.app.push_screen_wait(picker)
-        if chosen is None:
-            self.app.theme = before
-        elif row is not None:
-            await self._put(row, chosen.id)
+        row, chosen = self.row, await self.app.pick_theme()
+        if chosen is not None and row is not None:
+            await self._put(row, chosen)
 
     @work(exit_on_error=False)
     async def _choose_remote_model(self, row: Row) -> None:
