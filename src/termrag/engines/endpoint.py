@@ -259,6 +259,8 @@ def _said(text: str) -> str:
         text = error if isinstance(error, str) else error.get("message") or text
     except (ValueError, AttributeError):
         pass
+    if text.lstrip().startswith("<"):  # a page for a browser
+        return ""
     return " ".join(text.split())[:_QUOTED_CHARS]
 
 

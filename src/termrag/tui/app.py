@@ -167,6 +167,12 @@ class TermragApp(App[None]):
                     lambda line=line: self.call_later(self.run_action, line.binding.action, line.node),
                 )
 
+    def get_key_display(self, binding: Binding) -> str:
+        """Keys as they stand on a keyboard."""
+        from termrag.tui.keys import in_words
+
+        return binding.key_display or in_words(binding.key, super().get_key_display(binding))
+
     # --- what every screen may ask for ---------------------------------------------------------------------------
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:

@@ -18,6 +18,19 @@ from textual.keys import Keys
 from termrag.errors import ConfigError
 
 _PARTS = ("termrag.tui.app", "termrag.tui.screens", "termrag.tui.widgets")
+_SHOWN = {
+    "enter": "Enter",
+    "escape": "Esc",
+    "delete": "Del",
+    "space": "Space",
+    "pageup": "PgUp",
+    "pagedown": "PgDn",
+    "home": "Home",
+    "end": "End",
+    "ctrl+home": "^Home",
+    "ctrl+end": "^End",
+    "alt+c": "Alt+C",
+}
 _MODIFIERS = ("ctrl", "shift", "alt", "super", "hyper", "meta")
 _APP, _CHAT = "TermragApp", "ChatScreen"
 _CHAT_PANES = ("Composer", "Transcript", "Sessions", "Sources")
@@ -64,6 +77,13 @@ def _bindings(owner: type[DOMNode]) -> Iterator[Binding]:
     for binding in owner.__dict__.get("BINDINGS", ()):
         if isinstance(binding, Binding):
             yield binding
+
+
+def in_words(key: str, usual: str) -> str:
+    """A key as a screen shows it: `F1`, `Esc`, `^p`; `usual` is how Textual writes it."""
+    if key[:1] == "f" and key[1:].isdigit():
+        return key.upper()
+    return _SHOWN.get(key, usual)
 
 
 def read_keys(file: Path) -> dict[str, str]:

@@ -3,6 +3,7 @@ them."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ class Pull:
     is_done: bool = False
     error: TermragError | None = None
     worker: Worker[None] | None = None
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
     _files: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -94,6 +96,7 @@ class Pulls:
             raise
         finally:
             pull.worker = None
+            pull.ended.set()
         then()
 
 

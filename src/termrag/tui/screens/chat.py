@@ -8,7 +8,7 @@ from typing import ClassVar
 from textual import events, work
 from textual.binding import Binding, BindingType
 
-from termrag.records import Citation, Passage
+from termrag.records import Citation, Passage, Status
 from termrag.tui.asking import Order
 from termrag.tui.entries import Question, Reply
 from termrag.tui.screens.pickers import Choice, Picker
@@ -52,6 +52,23 @@ class ChatScreen(WorkspaceScreen):
     def __init__(self) -> None:
         super().__init__()
         self._editing: Question | None = None
+        self._has_begun = False
+
+    def begin(self, status: Status) -> None:
+        """Where there is neither a document nor a model, lead to the first answer, once."""
+        if not (self._has_begun or status.documents or status.failed or status.model_is_here):
+            self._has_begun = True
+            self._lead()
+
+    @work(exit_on_error=False)
+    async def _lead(self) -> None:
+        if (await self.app.rag.model(self.app.settings.models.starter)).is_here:
+            return
+        from termrag.tui.screens.firstrun import FirstRunScreen
+
+        question = await self.app.push_screen_wait(FirstRunScreen())
+        if question:
+            self.submit(Order(question))
 
     # --- typing --------------------------------------------------------------------------------------------------
 

@@ -150,7 +150,8 @@ def _lines_of_node(node: DOMNode, seen: set[str]) -> Iterator[Line]:
     bindings = node._bindings.copy()
     bindings.apply_keymap(app._keymap)
     for key, binding in bindings:
-        if binding.id and binding.description and binding.id not in seen:
+        of_app = (binding.id or "").startswith("app.")  # a pane may repeat them, where its widget has other uses
+        if binding.id and binding.description and binding.id not in seen and (node is app or not of_app):
             gathered.setdefault(binding.id, (binding, []))[1].append(app.get_key_display(binding.with_key(key)))
     seen |= set(gathered)
     group = _NAMES.get(type(node).__name__, type(node).__name__.removesuffix("Screen"))

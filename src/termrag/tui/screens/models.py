@@ -151,15 +151,16 @@ class ModelsScreen(ModalScreen[None]):
             )
         pull = self.app.pulls.get(entry.name)
         state, style = self._state(info, pull)
-        facts = "   ".join(each for each in (in_bytes(info.size_bytes), info.role, info.licence) if each)
-        parts += [(f"{state:<10} ", style), (facts, _FAINT), "\n    "]
+        size = in_bytes(info.size_bytes) if info.size_bytes else ""
+        parts += [(f"{state:<10} ", style), (f"{size:>9}", _FAINT), "\n    "]
         if pull is not None and pull.is_running:
             words = f"{bar(pull.share, 20)} {100 * pull.share:.0f} %  {in_bytes(pull.done_bytes)}"
             parts.append((pull.what or words, "$text-secondary"))
         elif pull is not None and pull.error is not None:
             parts.append((pull.error.message, "$text-error"))
         else:
-            parts.append((info.description, _FAINT))
+            said = " · ".join(each for each in (info.role, info.licence, info.description) if each)
+            parts.append((said, _FAINT))
         return Content.assemble(*parts)
 
     def _state(self, info: ModelInfo, pull: Pull | None) -> tuple[str, str]:
