@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import work
 from textual.app import App, SuspendNotSupported, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.events import Resize
 from textual.screen import Screen
 from textual.worker import Worker, WorkerFailed, WorkerState
 
@@ -25,6 +26,7 @@ from termrag.config import Config
 from termrag.errors import ConfigError, TermragError
 from termrag.paths import Paths
 from termrag.tui.pulling import Pulls
+from termrag.tui.remedies import remedy
 from termrag.tui.screens.chat import ChatScreen
 from termrag.tui.themes import ANSI, DARK, LIGHT, load_themes
 
@@ -173,18 +175,37 @@ class TermragApp(App[None]):
 
         return binding.key_display or in_words(binding.key, super().get_key_display(binding))
 
+    def key_of(self, name: str) -> str:
+        """The key of an action by its id, the user's own if there is one."""
+        owners: tuple[type[App[None]] | type[ChatScreen], ...] = (TermragApp, ChatScreen)
+        bindings = [each for owner in owners for each in owner.BINDINGS if isinstance(each, Binding)]
+        binding = next((each for each in bindings if each.id == name), None)
+        if binding is None:
+            return name
+        first = self._keymap.get(name, binding.key).split(",")[0]
+        return self.get_key_display(binding.with_key(first))
+
+    def on_resize(self, event: Resize) -> None:
+        """A terminal that is too small says so, and all goes on."""
+        from termrag.tui.screens.toosmall import TooSmallScreen, is_too_small
+
+        if is_too_small(event.size) and not isinstance(self.screen, TooSmallScreen):
+            self.push_screen(TooSmallScreen())
+
     # --- what every screen may ask for ---------------------------------------------------------------------------
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         if event.state is WorkerState.ERROR and event.worker.error is not None:
             self.report(event.worker.error)
 
-    def report(self, error: BaseException) -> None:
-        """An error as a toast: what happened, and what mends it. A fault of termrag's own goes to the log as well."""
+    def report(self, error: BaseException, *, asked: bool = False) -> None:
+        """An error as a toast: what happened, and the keys that mend it; `asked` if a question waits for its answer. A
+        fault of termrag's own goes to the log as well."""
         if isinstance(error, WorkerFailed):
             error = error.error
         if isinstance(error, TermragError):
-            self.notify(error.hint, title=error.message, severity="error", timeout=10, markup=False)
+            steps = remedy(error, self.key_of, asked=asked)
+            self.notify(steps, title=error.message, severity="error", timeout=10, markup=False)
             return
         from termrag.logs import logger
 

@@ -25,6 +25,7 @@ COMMANDS = {
     "/sessions": "toggle_sessions",
     "/sources": "toggle_sources",
     "/again": "regenerate",
+    "/more": "go_on",
     "/docs": "app.open('documents')",
     "/settings": "app.open('settings')",
     "/models": "app.open('models')",
@@ -42,6 +43,7 @@ class ChatScreen(WorkspaceScreen):
         Binding("f4", "toggle_sources", "Sources", id="chat.sources"),
         Binding("f8,ctrl+n", "new_session", "New", id="chat.new"),
         Binding("f9,alt+c", "copy_last", "Copy", id="chat.copy"),
+        Binding("f5", "go_on", "Go on", id="chat.go_on", show=False),
         Binding("ctrl+l", "clear", "Clear", id="chat.clear", show=False),
         Binding("ctrl+t", "limit", "Limit to documents", id="chat.limit", show=False),
         Binding("ctrl+g", "export", "Export", id="chat.export", show=False),
@@ -201,6 +203,22 @@ class ChatScreen(WorkspaceScreen):
     def action_regenerate(self) -> None:
         """Ask the same question again, as another version of this turn."""
         self._ask_again(tuple(self.limits), tuple(self.limits.values()))
+
+    def action_go_on(self) -> None:
+        """Let an answer that was cut off go on, as the next turn."""
+        reply = self.last_reply()
+        if reply is None or reply.answer is None or not reply.answer.is_cut_off:
+            self.notify("the last answer is complete")
+        elif self.asking is None:
+            self.submit(Order("Go on.", None, tuple(self.limits), tuple(self.limits.values())))
+
+    def action_details(self) -> None:
+        """How the answer came about, or why there is none."""
+        from termrag.tui.screens.details import DetailsScreen
+
+        reply = self._reply()
+        if reply is not None:
+            self.app.push_screen(DetailsScreen(reply))
 
     def action_without_documents(self) -> None:
         """Ask the model alone."""

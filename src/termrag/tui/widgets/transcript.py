@@ -44,6 +44,7 @@ class Transcript(ScrollView, can_focus=True):
         Binding("r", "screen.regenerate", "Ask again", id="message.regenerate"),
         Binding("o", "screen.other_sources", "Other sources", id="message.other_sources"),
         Binding("e", "screen.edit", "Edit", id="message.edit"),
+        Binding("i", "screen.details", "Details", id="message.details"),
         Binding("g", "screen.without_documents", "Without documents", id="message.general", show=False),
         Binding("left_square_bracket", "screen.branch(-1)", "Version before", id="message.branch_before", show=False),
         Binding("right_square_bracket", "screen.branch(1)", "Version after", id="message.branch_after", show=False),
