@@ -120,16 +120,19 @@ async def test_details_tell_why_there_is_no_answer_and_what_the_prompt_held(open
         assert "models.script is empty" in chat.app.screen.content.plain
 
 
-async def test_a_library_that_another_process_writes_to(open_chat: Any, notes: Any):
+async def test_a_library_that_another_process_writes_to(open_chat: Any):
     async with open_chat(LENGTH) as chat:
-        with Ledger(chat.app.paths.library) as ledger, ledger.lock():
-
-            async def add() -> None:
-                async for _ in chat.app.rag.ingest([notes], force=True):
-                    pass
-
-            chat.app.run_worker(add(), exit_on_error=False)
-            await chat.until(lambda: any("in a moment" in toast for toast in chat.toasts), timeout_s=60)
+        folder = chat.app.paths.library
+        with (
+            Ledger(folder) as writer,
+            writer.lock(),
+            Ledger(folder) as other,
+            pytest.raises(LibraryBusy) as busy,
+            other.lock(0),
+        ):
+            pass
+        chat.app.report(busy.value)
+        await chat.until(lambda: any("in a moment" in toast and "writing" in toast for toast in chat.toasts))
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,8 @@ class TermragApp(App[None]):
     def __init__(
         self, config: Config, paths: Paths, open_rag: Callable[[Config, Paths], Rag], *, on_light: bool = False
     ) -> None:
-        super().__init__()
+        # With NO_COLOR no colour at all: otherwise Textual would only turn colours into greys.
+        super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
         self._on_light = on_light
         self._config = config
         self.paths = paths
@@ -305,8 +306,10 @@ class TermragApp(App[None]):
             self._wrong_themes.append(ConfigError(f"there is no theme {chosen}", f"themes: {known}"))
 
     def show_theme(self, name: str) -> None:
-        """Draw in a theme; in the one that fits the terminal for `auto`, and for one that there is not."""
-        fitting = LIGHT if self._on_light else DARK
+        """Draw in a theme; in the one that fits the terminal for `auto`, and for one that there is not. A terminal of
+        sixteen colours keeps its own, which its user has chosen to go together."""
+        dark, light = ANSI if self.console.color_system == "standard" else (DARK, LIGHT)
+        fitting = light if self._on_light else dark
         self.theme = name if name in self.available_themes else fitting
 
     async def pick_theme(self) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import inspect
 import pkgutil
@@ -119,6 +118,8 @@ def _split(keys: str) -> list[str]:
 
 def problems(keymap: dict[str, str], known: list[Key]) -> list[str]:
     """What is wrong with a keymap, one sentence each: unknown ids, keys that there are not, and clashes."""
+    import difflib
+
     ids = {key.id: key for key in known}
     said: list[str] = []
     for name, keys in keymap.items():
