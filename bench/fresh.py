@@ -1,4 +1,4 @@
-"""Generated files are what the code would generate now: completions, the settings page, the tree in ARCHITECTURE.md.
+"""Generated files are what the code would generate now: completions, two pages of docs, the architecture's tree.
 
 python bench/fresh.py            check; exit code 1 names what is stale
 python bench/fresh.py --write    write them anew
@@ -20,6 +20,7 @@ def generated() -> dict[Path, str]:
 
     files = {ROOT / "completions" / f"termrag.{shell}": script(cli, shell) for shell in ("bash", "zsh", "fish")}
     files[ROOT / "docs" / "settings.md"] = settings_page()
+    files[ROOT / "docs" / "keys.md"] = keys_page()
     return files
 
 
@@ -40,6 +41,24 @@ def settings_page() -> str:
             section = name
         shown = list(default) if isinstance(default, tuple) else default
         lines.append(f"| `{key}` | `{shown!r}` | {doc} |")
+    return "\n".join(lines) + "\n"
+
+
+def keys_page() -> str:
+    """Every key of the full-screen chat with the id of its action, from the bindings themselves."""
+    from termrag.tui.keys import every_key
+
+    lines = [
+        "# Keys of the full-screen chat",
+        "",
+        "Generated from the bindings in `src/termrag/tui`. [chat.md](chat.md) says how to change them.",
+        "",
+        "| id | keys | what it does |",
+        "|---|---|---|",
+    ]
+    for key in every_key():
+        shown = ", ".join(f"`{each}`" for each in key.keys)
+        lines.append(f"| `{key.id}` | {shown} | {key.description} |")
     return "\n".join(lines) + "\n"
 
 

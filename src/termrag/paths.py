@@ -71,3 +71,11 @@ def default_paths() -> Paths:
         state=dirs.user_state_path,
         runtime=dirs.user_runtime_path,
     )
+
+
+def in_words(path: Path) -> str:
+    """A path as people write it: what lies in their home begins with `~`."""
+    try:
+        return f"~/{path.relative_to(Path.home())}"
+    except (ValueError, RuntimeError):  # elsewhere, or nobody's home is known
+        return str(path)

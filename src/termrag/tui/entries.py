@@ -80,7 +80,7 @@ class Question(Entry):
             words.append("@" + ", @".join(self.limits))
         header = Content.assemble((words[0], "bold $text-secondary"), (f"  {' · '.join(words[1:])}", _FAINT))
         body = canvas.draw(
-            Content(self.question), first="▎", style="on $primary 14%", prefix_style="$text-secondary", fill=True
+            Content(self.question), first="▎", style="on $panel", prefix_style="$text-secondary", fill=True
         )
         quiet = [Line(line.strip, line.text.removeprefix("▎"), line.joins) for line in body]
         return [*canvas.draw(header, first=self._mark()), *quiet, canvas.blank()]

@@ -20,6 +20,7 @@ _PARTS = ("termrag.tui.app", "termrag.tui.screens", "termrag.tui.widgets")
 _SHOWN = {
     "enter": "Enter",
     "escape": "Esc",
+    "tab": "Tab",
     "delete": "Del",
     "space": "Space",
     "pageup": "PgUp",

@@ -77,7 +77,7 @@ def _of_answer(answer: Answer) -> list[Any]:
     ]
     parts: list[Any] = [_line(name, text) for name, text in facts if text]
     if answer.passages:
-        parts.append(("\nPassages, by how well they fit\n", "bold"))
+        parts.append(("\nPassages, and how well they fit\n", "bold"))
         parts += [_line(f"[{each.number}] {each.score:.3f}", each.place) for each in answer.passages]
     if answer.budget is not None:
         budget = answer.budget

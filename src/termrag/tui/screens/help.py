@@ -15,6 +15,7 @@ from textual.screen import ModalScreen, Screen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
+from termrag.paths import in_words
 from termrag.tui.screens.chat import COMMANDS, ChatScreen
 from termrag.tui.widgets.keyline import KeyLine
 
@@ -64,7 +65,9 @@ class HelpScreen(ModalScreen[None]):
             dialog.border_title = "Help"
             yield Input(placeholder="type to search", id="help-query")
             yield OptionList(id="help-list")
-            yield Static(f"Enter does it   your own keys: {self.app.paths.keys_file}", classes="hint", markup=False)
+            yield Static(
+                f"Enter does it   your own keys: {in_words(self.app.paths.keys_file)}", classes="hint", markup=False
+            )
             yield KeyLine()
 
     def on_mount(self) -> None:

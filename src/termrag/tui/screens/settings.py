@@ -15,6 +15,7 @@ from textual.widgets.option_list import Option
 from textual.worker import Worker, WorkerState
 
 from termrag.errors import TermragError
+from termrag.paths import in_words
 from termrag.tui import options
 from termrag.tui.options import Row
 from termrag.tui.screens.pickers import Choice, LinePrompt, Picker
@@ -63,7 +64,7 @@ class SettingsScreen(Screen[None]):
     def on_mount(self) -> None:
         self.query_one("#settings-value").display = False
         self.query_one("#settings-body").border_title = "Settings"
-        self.query_one("#settings-body").border_subtitle = str(self.app.paths.config_file)
+        self.query_one("#settings-body").border_subtitle = in_words(self.app.paths.config_file)
         self._list("")
         start = next((i for i, row in enumerate(self._rows) if row is not None and row.section == self._at), 1)
         self._options.highlighted = start
@@ -103,7 +104,7 @@ class SettingsScreen(Screen[None]):
         return options.shown(options.value_of(row, self.app.settings))
 
     def _line(self, row: Row) -> Content:
-        value = self._value(row)
+        value = " ".join(self._value(row).split())
         changed = row.setting is not None and options.value_of(row, self.app.settings) != row.setting.default
         style = "bold $text-accent" if changed else ""
         return Content.assemble(f"  {row.label:<{_LABEL}}", (value or "—", style if value else _FAINT))
@@ -319,7 +320,7 @@ class SettingsScreen(Screen[None]):
         key = await self.app.push_screen_wait(LinePrompt("API key", secret=True))
         if key is not None:
             await self.app.rag.set_api_key(key)
-            self._tell(f"The key is kept in {self.app.paths.api_key_file}.")
+            self._tell(f"The key is kept in {in_words(self.app.paths.api_key_file)}.")
             self._redraw()
 
     # --- the connection ------------------------------------------------------------------------------------------
