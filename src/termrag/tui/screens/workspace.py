@@ -132,9 +132,13 @@ class WorkspaceScreen(ConversationScreen):
         )
         if not self.transcript.entries:
             self.greet(_welcome(status))
+            self.begin(status)
         watch = await self.app.rag.watch_status()
         words = {WatchState.OFF: "", WatchState.IDLE: "watching"}.get(watch.state, f"watching: {watch.state}")
         self.status.tell(watching=words)
+
+    def begin(self, status: Status) -> None:
+        """Nothing is asked yet."""
 
     def _tell_of(self, reply: Reply) -> None:
         answer = reply.answer
