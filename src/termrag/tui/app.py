@@ -24,6 +24,7 @@ from textual.worker import Worker, WorkerFailed, WorkerState
 from termrag.config import Config
 from termrag.errors import ConfigError, TermragError
 from termrag.paths import Paths
+from termrag.tui.ingesting import IngestQueue
 from termrag.tui.screens.chat import ChatScreen
 from termrag.tui.themes import DARK, LIGHT, load_themes
 
@@ -45,7 +46,9 @@ class Place:
 
 
 # The screens beside the chat. Imported when they are first opened.
-PLACES: tuple[Place, ...] = ()
+PLACES: tuple[Place, ...] = (
+    Place("documents", "ctrl+o", "Documents", "documents", "DocumentsScreen", "add, look at, remove documents"),
+)
 
 
 class TermragApp(App[None]):
@@ -73,6 +76,7 @@ class TermragApp(App[None]):
         self.paths = paths
         self._open_rag = open_rag
         self._rag: Rag | None = None
+        self.ingesting = IngestQueue(self._tell_of_ingest, self.report)
         self._load_themes()
 
     # --- the library ---------------------------------------------------------------------------------------------
@@ -97,6 +101,7 @@ class TermragApp(App[None]):
         self.run_worker(lambda: importlib.import_module("termrag.rag"), thread=True, group="warm")
 
     async def on_unmount(self) -> None:
+        await self.ingesting.close()
         if self._rag is not None:
             rag, self._rag = self._rag, None
             await rag.__aexit__(None, None, None)
@@ -156,6 +161,16 @@ class TermragApp(App[None]):
         logger.error("unexpected error\n%s", "".join(traceback.format_exception(error)))
         hint = f"the details are in {self.paths.log_file}"
         self.notify(hint, title=f"unexpected error: {error}", severity="error", timeout=10, markup=False)
+
+    def _tell_of_ingest(self, sentence: str, went_well: bool) -> None:
+        if self.is_running:
+            self.notify(sentence, severity="information" if went_well else "warning", markup=False)
+
+    def limit_to(self, documents: Sequence[tuple[str, str]]) -> None:
+        """Limit the questions of the chat to documents, by (id, name)."""
+        for screen in self.screen_stack:
+            if isinstance(screen, ChatScreen):
+                screen.limit_to(documents)
 
     @work(exit_on_error=False)
     async def copy_text(self, text: str) -> None:
