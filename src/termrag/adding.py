@@ -6,6 +6,7 @@ import os
 import stat
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,7 +49,7 @@ def preview(parts: Parts, paths: Sequence[str | Path], *, subfolders: bool = Tru
 
 
 def browse(parts: Parts, folder: str | Path) -> list[FolderEntry]:
-    """What is in a folder, folders first. Raises NotFound for what is no folder, or cannot be read."""
+    """What is in a folder: folders first, hidden names last. Raises NotFound for one that cannot be read."""
     try:
         listed = folders.listing(str(folder), parts.config.documents.exclude)
     except OSError as error:
@@ -58,7 +59,7 @@ def browse(parts: Parts, folder: str | Path) -> list[FolderEntry]:
         for name, status, reason in listed
         for is_folder in (stat.S_ISDIR(status.st_mode),)
     ]
-    return sorted(entries, key=lambda entry: (not entry.is_folder, entry.name.casefold()))
+    return sorted(entries, key=lambda entry: (entry.name.startswith("."), not entry.is_folder, entry.name.casefold()))
 
 
 def added_folders(parts: Parts) -> list[str]:
@@ -107,7 +108,7 @@ def _known(parts: Parts, roots: Sequence[str]) -> dict[str, FileEntry]:
 
 
 def _fate(file: FoundFile, entry: FileEntry | None, most_bytes: int) -> Fate:
-    if entry is not None and is_same_file(entry, file):
+    if entry is not None and _looks_same(entry, file):
         return Fate.FAILED if entry.state == DocumentState.FAILED else Fate.KNOWN
     name = file.path.rsplit("/", 1)[-1]
     # What is named is tried whatever its name says, unless no file of that name ever gives text.
@@ -119,6 +120,11 @@ def _fate(file: FoundFile, entry: FileEntry | None, most_bytes: int) -> Fate:
     if not file.size:
         return Fate.EMPTY
     return Fate.NEW if entry is None else Fate.CHANGED
+
+
+def _looks_same(entry: FileEntry, file: FoundFile) -> bool:
+    """An inode of 0 says that the bytes are to be compared: most likely they are the same."""
+    return is_same_file(replace(entry, inode=entry.inode or file.inode), file)
 
 
 def _format(path: str) -> str:

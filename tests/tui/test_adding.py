@@ -100,17 +100,15 @@ async def test_what_would_be_read_is_shown_first(open_chat: Any, papers: Path, s
         assert await library(chat) == {"one.md", "two.txt", "three.md"}
 
 
-async def test_what_is_in_already_and_what_changed_is_told_apart(open_chat: Any, notes: Path, tmp_path: Path):
+async def test_what_is_in_already_is_not_added_again(open_chat: Any, notes: Path):
     async with open_chat() as chat:
         screen = await dialog(chat)
         typed(chat, notes)
         await looked(chat, screen)
-        fates = {Path(each.path).name: each.fate for each in screen.preview.files}
-        assert set(fates.values()) <= {Fate.KNOWN, Fate.CHANGED}
-        if set(fates.values()) == {Fate.KNOWN}:
-            assert "3 already in" in summary(screen)
-            await chat.press("enter")
-            await chat.until(lambda: any("nothing to read" in toast for toast in chat.toasts))
+        assert {each.fate for each in screen.preview.files} == {Fate.KNOWN}
+        assert "3 already in" in summary(screen)
+        await chat.press("enter")
+        await chat.until(lambda: any("nothing to read" in toast for toast in chat.toasts))
 
 
 async def test_a_path_that_is_not_there_says_so(open_chat: Any, tmp_path: Path):

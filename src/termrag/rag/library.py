@@ -63,7 +63,7 @@ class Library(Door):
                 yield preview
 
     async def browse(self, folder: str | Path) -> list[FolderEntry]:
-        """What is in a folder, folders first, with why some of it would not be taken. Raises NotFound."""
+        """What is in a folder, hidden names last, with why some of it would not be taken. Raises NotFound."""
         return await self._looks.run(adding.browse, self._parts, folder)
 
     def readable_formats(self) -> list[FormatInfo]:

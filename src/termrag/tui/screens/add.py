@@ -25,7 +25,7 @@ from termrag.tui.choosing import Chosen, Summary, given_path, summarised
 from termrag.tui.dropped import dropped_paths
 from termrag.tui.listing import clean, plural
 from termrag.tui.widgets.keyline import KeyLine
-from termrag.tui.widgets.paths import FileTree, PathInput
+from termrag.tui.widgets.paths import FileTree, PathInput, Switch
 
 if TYPE_CHECKING:
     from termrag.tui.app import TermragApp
@@ -63,8 +63,8 @@ class AddScreen(ModalScreen[bool]):
                 with VerticalScroll(id="add-preview", can_focus=False):
                     yield Static(id="add-summary")
             with Horizontal(id="add-options"):
-                yield Checkbox("include sub-folders", True, id="add-subfolders")
-                yield Checkbox("watch for changes", False, id="add-watch")
+                yield Switch("include sub-folders", True, id="add-subfolders")
+                yield Switch("watch for changes", False, id="add-watch")
             yield KeyLine()
 
     def on_mount(self) -> None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _LOOK_S = 0.2  # how often the queue is looked at
 _RELOAD_EVERY = 5  # looks from one reading of the library to the next, while it changes
+_MANY = 2000  # rows from which both are done more seldom, so that they never take a large share of the processor
 
 
 class FilterInput(Input):
@@ -57,7 +58,7 @@ class DocumentsScreen(Screen[None]):
         Binding("r", "reindex", "Re-index", id="documents.reindex"),
         Binding("s", "sort", "Sort", id="documents.sort"),
         Binding("v", "view", "View", id="documents.view"),
-        Binding("w", "watched", "Watched folders", id="documents.watched"),
+        Binding("w", "watched", "Watched", id="documents.watched"),
         Binding("i", "formats", "Formats", id="documents.formats"),
         Binding("p", "pause", "Pause", id="documents.pause"),
         Binding("x", "cancel", "Cancel", id="documents.cancel"),
@@ -124,10 +125,11 @@ class DocumentsScreen(Screen[None]):
         queue = self.app.ingesting
         self._ticks += 1
         version, commits = self._seen
-        if queue.commits != commits and (self._ticks % _RELOAD_EVERY == 0 or not queue.is_busy):
+        seldom = 1 + len(self._rows) // _MANY
+        if queue.commits != commits and (self._ticks % (_RELOAD_EVERY * seldom) == 0 or not queue.is_busy):
             self._seen = (queue.version, queue.commits)
             self.reload()
-        elif queue.version != version:
+        elif queue.version != version and (self._ticks % seldom == 0 or not queue.is_busy):
             self._seen = (queue.version, commits)
             self._build()
         self.query_one(QueueLine).look()

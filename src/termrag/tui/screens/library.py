@@ -45,20 +45,20 @@ class FormatsScreen(ModalScreen[None]):
 
     def _list(self) -> Content:
         settings = self.app.settings.documents
-        lines = []
-        for each in self.app.rag.readable_formats():
-            alone = "\n  read in a process of its own" if each.isolated else ""
-            suffixes = "  " + " ".join(each.suffixes)
-            lines.append(Content.assemble((f"{each.title}\n", "bold"), suffixes, (alone, _FAINT)))
-        lines.append(
-            Content.styled(
-                f"Files up to {settings.max_file_mb:,} MB, {settings.convert_timeout_s:.0f} s and "
-                f"{settings.convert_memory_mb:,} MB of memory for one parser. Content is looked at, the suffix is not "
-                "believed. Scanned pages and images without text give none.",
-                _FAINT,
+        lines = [
+            Content.assemble(
+                (f"{'•' if each.isolated else ' '} {each.title}  ", "bold"),
+                (" ".join(each.suffixes), "$foreground 80%"),
             )
+            for each in self.app.rag.readable_formats()
+        ]
+        limits = (
+            "\n• read by a parser in a process of its own, without network. "
+            f"Files up to {settings.max_file_mb:,} MB, {settings.convert_timeout_s:.0f} s and "
+            f"{settings.convert_memory_mb:,} MB of memory for one parser. Content is looked at, the suffix is not "
+            "believed. Scanned pages and images without text give none."
         )
-        return Content("\n\n").join(lines)
+        return Content("\n").join([*lines, Content.styled(limits, _FAINT)])
 
     def action_leave(self) -> None:
         """Back to the list."""

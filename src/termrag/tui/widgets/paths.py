@@ -12,12 +12,12 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.style import Style
-from textual.widgets import Input, Tree
+from textual.widgets import Checkbox, Input, Tree
 from textual.widgets.tree import TreeNode
 
 from termrag.candidates import FolderEntry
 from termrag.tui.dropped import may_be_paths
-from termrag.tui.listing import clean, size_text
+from termrag.tui.listing import clean, fitted, size_text
 
 _MOST_SHOWN = 1000
 
@@ -67,6 +67,17 @@ class PathInput(Input):
         if not self.value:
             self.post_message(self.Emptied())
         super().action_delete_left()
+
+
+class Switch(Checkbox):
+    """A check box whose sign, not its colour alone, tells whether it is on."""
+
+    def on_mount(self) -> None:
+        self.BUTTON_INNER = "✓" if self.value else " "
+
+    def watch_value(self) -> None:
+        self.BUTTON_INNER = "✓" if self.value else " "
+        super().watch_value()
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,10 +186,19 @@ class FileTree(Tree[Leaf]):
         is_left_out = bool(leaf.entry.left_out)
         box = "  " if is_left_out else "☑ " if self._mark(leaf.path) else "☐ "
         icon = ("▾ " if node.is_expanded else "▸ ") if leaf.entry.is_folder else ""
-        name = clean(leaf.path if node is self.root else leaf.entry.name)
         note = leaf.entry.left_out or ("" if leaf.entry.is_folder else size_text(leaf.entry.size_bytes))
+        room = max(self.size.width - 3 - len(icon) - len(box) - len(note) - self.guide_depth * _depth(node), 8)
+        name = leaf.path if node is self.root else leaf.entry.name
+        name = fitted(clean(name), room, cut="start" if node is self.root else "name").rstrip()
         look = style + faint if is_left_out else style
         return Text.assemble((icon, style), (box, style), (name, look), (f"  {note}", style + faint))
+
+
+def _depth(node: TreeNode[Leaf]) -> int:
+    depth = 0
+    while node.parent is not None:
+        node, depth = node.parent, depth + 1
+    return depth
 
 
 def _label(path: str) -> Text:

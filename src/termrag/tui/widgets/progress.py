@@ -12,7 +12,7 @@ from termrag.tui.listing import clean, plural
 
 
 class QueueLine(Static):
-    """Takes up no room while nothing comes in and nothing failed."""
+    """Takes up no room while nothing comes in."""
 
     ALLOW_SELECT = False
 
@@ -66,7 +66,7 @@ class QueueLine(Static):
 
     def _failure(self) -> Content | None:
         failed = self._queue.last_failure
-        if failed is None:
+        if failed is None or not self._queue.is_busy:
             return None
         name = clean(failed.path.rpartition("/")[2])
         what = clean(failed.reason)
