@@ -1,4 +1,8 @@
-"""What every part of the façade works with: settings, the two lanes, and the parts behind them."""
+"""What every part of the façade works with: settings, the lanes, and the parts behind them.
+
+`models` computes, `disk` reads and writes documents, `looks` is for what must not wait for either: it opens no store
+and no model.
+"""
 
 from __future__ import annotations
 
@@ -30,6 +34,7 @@ class Door:
         self.config = config or load_config(self.paths.config_file)
         self._models = Lane("models")
         self._disk = Lane("disk")
+        self._looks = Lane("looks")
         self._given = os.environ if environ is None else environ
         self._environ = connection.with_stored_key(self._given, self.paths)
         self._parts = Parts(self.config, self.paths, self._environ)
@@ -40,8 +45,8 @@ class Door:
     async def __aexit__(self, *_: object) -> None:
         await self._models.run(self._parts.close_models)
         await self._disk.run(self._parts.close)
-        self._models.close()
-        self._disk.close()
+        for lane in (self._models, self._disk, self._looks):
+            lane.close()
 
     async def change(self, section: str, key: str, value: object, *, save: bool = True) -> None:
         """Set one setting, in force from the next question on, and kept in the configuration file if `save`. A model

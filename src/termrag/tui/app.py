@@ -25,6 +25,7 @@ from textual.worker import Worker, WorkerFailed, WorkerState
 from termrag.config import Config
 from termrag.errors import ConfigError, TermragError
 from termrag.paths import Paths
+from termrag.tui.ingesting import IngestQueue
 from termrag.tui.pulling import Pulls
 from termrag.tui.remedies import remedy
 from termrag.tui.screens.chat import ChatScreen
@@ -52,6 +53,7 @@ PLACES: tuple[Place, ...] = (
     Place("help", "f1", "Help", "help", "HelpScreen", "Every key that does something here"),
     Place("settings", "f2", "Settings", "settings", "SettingsScreen", "Every setting, explained and changed at once"),
     Place("models", "f6", "Models", "models", "ModelsScreen", "Which model answers; fetch, choose and remove"),
+    Place("documents", "ctrl+o", "Documents", "documents", "DocumentsScreen", "add, look at, remove documents"),
 )
 
 
@@ -81,6 +83,7 @@ class TermragApp(App[None]):
         self.paths = paths
         self._open_rag = open_rag
         self._rag: Rag | None = None
+        self.ingesting = IngestQueue(self._tell_of_ingest, self.report)
         self._load_themes()
         self._load_keys()
         self.pulls = Pulls(self)
@@ -127,6 +130,7 @@ class TermragApp(App[None]):
             self.report(ConfigError(f"{self.paths.keys_file.name}: {problem}", f"$EDITOR {self.paths.keys_file}"))
 
     async def on_unmount(self) -> None:
+        await self.ingesting.close()
         if self._rag is not None:
             rag, self._rag = self._rag, None
             await rag.__aexit__(None, None, None)
@@ -213,6 +217,16 @@ class TermragApp(App[None]):
         logger.error("unexpected error\n%s", "".join(traceback.format_exception(error)))
         hint = f"the details are in {self.paths.log_file}"
         self.notify(hint, title=f"unexpected error: {error}", severity="error", timeout=10, markup=False)
+
+    def _tell_of_ingest(self, sentence: str, went_well: bool) -> None:
+        if self.is_running:
+            self.notify(sentence, severity="information" if went_well else "warning", markup=False)
+
+    def limit_to(self, documents: Sequence[tuple[str, str]]) -> None:
+        """Limit the questions of the chat to documents, by (id, name)."""
+        for screen in self.screen_stack:
+            if isinstance(screen, ChatScreen):
+                screen.limit_to(documents)
 
     @work(exit_on_error=False)
     async def copy_text(self, text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
@@ -10,6 +11,7 @@ from textual.binding import Binding, BindingType
 
 from termrag.records import Citation, Passage, Status
 from termrag.tui.asking import Order
+from termrag.tui.dropped import dropped_paths
 from termrag.tui.entries import Question, Reply
 from termrag.tui.screens.pickers import Choice, Picker
 from termrag.tui.screens.workspace import WorkspaceScreen
@@ -88,6 +90,17 @@ class ChatScreen(WorkspaceScreen):
 
     def on_composer_mentioned(self, event: Composer.Mentioned) -> None:
         self.action_limit()
+
+    @work(group="drop", exit_on_error=False)
+    async def on_composer_dropped(self, event: Composer.Dropped) -> None:
+        """Offer to add files that were dropped; anything else is text."""
+        paths = await asyncio.to_thread(dropped_paths, event.text)
+        if paths:
+            from termrag.tui.screens.add import AddScreen
+
+            self.app.push_screen(AddScreen(paths))
+        else:
+            self.composer.insert(event.text)
 
     def on_key(self, event: events.Key) -> None:
         """What is typed while the conversation has the focus goes to the input, unless it is a key of its own."""
