@@ -8,9 +8,11 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import shutil
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +103,7 @@ SHOTS: dict[str, tuple[Callable[[Stage], Awaitable[None]], tuple[int, int], str,
     "first-run": (first_run, (90, 24), "termrag-dark", False),
     "settings": (opened("f2", *["down"] * 8, "right", "right"), (110, 28), "termrag-dark", True),
     "models": (opened("f6"), (100, 24), "harbour", True),
+    "documents": (opened("ctrl+o"), (120, 28), "termrag-dark", True),
     "help": (opened("f1"), (100, 30), "frost", True),
 }
 
@@ -148,7 +151,7 @@ def write(name: str, svg: str) -> None:
     print(f"docs/screenshots/{name}.svg")
 
 
-async def index(url: str, library: Path) -> None:
+async def index(url: str, library: Path, documents: Path) -> None:
     from termrag.config import Config
     from termrag.paths import Paths
     from termrag.rag import Rag
@@ -160,8 +163,19 @@ async def index(url: str, library: Path) -> None:
         "openai": {"embedding_url": url},
     }
     async with Rag(Config().with_values(values, "the screenshots"), paths) as rag:
-        async for _ in rag.ingest([ROOT / "tests" / "samples"]):
+        async for _ in rag.ingest([documents]):
             pass
+
+
+@contextmanager
+def samples() -> Iterator[Path]:
+    """The sample documents in a folder whose name may be shown."""
+    home = Path(tempfile.gettempdir()) / "ada"
+    home.mkdir()
+    try:
+        yield Path(shutil.copytree(ROOT / "tests" / "samples", home / "vessa"))
+    finally:
+        shutil.rmtree(home)
 
 
 def main() -> None:
@@ -169,9 +183,9 @@ def main() -> None:
 
     os.environ["HF_HUB_OFFLINE"] = "1"
     names = sys.argv[1:] or list(SHOTS)
-    with served() as endpoint, tempfile.TemporaryDirectory() as folder:
+    with served() as endpoint, tempfile.TemporaryDirectory() as folder, samples() as documents:
         library = Path(folder) / "library"
-        asyncio.run(index(endpoint.url, library))
+        asyncio.run(index(endpoint.url, library, documents))
         for name in names:
             asyncio.run(shoot(name, endpoint.url, library))
 

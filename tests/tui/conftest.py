@@ -4,6 +4,7 @@ endpoint. Keys are pressed by Textual's pilot."""
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -57,6 +58,7 @@ def notes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("notes")
     for name, text in NOTES.items():
         (folder / name).write_text(text)
+        os.utime(folder / name, (1_763_900_000, 1_763_900_000))
     return folder
 
 

@@ -39,7 +39,7 @@ async def test_three_steps_lead_to_the_first_answer(open_chat: Any, notes: Path,
             await chat.press("enter")
             await chat.until(lambda: screen.done[0])
             assert chat.app.focused.id == "first-input-1"
-            chat.app.focused.value = str(notes)
+            chat.app.focused.value = f"'{notes}' "  # as terminals write what is dropped on them
             await chat.press("enter")
             await chat.until(lambda: screen.done[1])
             assert "3 files are indexed" in told(chat, 1)

@@ -27,7 +27,7 @@ from termrag.tui.entries import Question, Reply
 from termrag.tui.pulling import Pull
 from termrag.tui.themes import load_themes
 from tui import snapshots
-from tui.conftest import Chat, settings
+from tui.conftest import NOTES, Chat, settings
 
 pytestmark = pytest.mark.skipif(
     not snapshots.same_libraries(), reason="drawn by other versions of textual or rich than the stored pictures"
@@ -332,6 +332,26 @@ async def test_models(open_still: Opens, size: tuple[int, int]):
         await chat.until(lambda: "fetching" in str(chat.app.screen._options.get_option_at_index(1).prompt))
         await shoot(chat, f"models-{size[0]}")
         pull.worker = None
+
+
+@pytest.mark.parametrize("size", [(60, 20), (100, 30)], ids=["narrow", "wide"])
+async def test_documents(open_still: Opens, size: tuple[int, int]):
+    async with open_still(library=False, size=size) as chat:
+        for name, text in NOTES.items():  # as texts: files have a path of this machine
+            async for _ in chat.app.rag.ingest_text(name, text):
+                pass
+        await chat.press("ctrl+o")
+        await chat.until(lambda: getattr(chat.app.screen, "_is_loaded", False))
+        await settle(chat)
+        await shoot(chat, f"documents-{size[0]}")
+
+
+async def test_no_documents(open_still: Opens):
+    async with open_still(library=False) as chat:
+        await chat.press("ctrl+o")
+        await chat.until(lambda: getattr(chat.app.screen, "_is_loaded", False))
+        await settle(chat)
+        await shoot(chat, "documents-none")
 
 
 @pytest.mark.parametrize("size", [(60, 20), (100, 30)], ids=["narrow", "wide"])

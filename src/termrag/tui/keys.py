@@ -29,7 +29,6 @@ _SHOWN = {
     "end": "End",
     "ctrl+home": "^Home",
     "ctrl+end": "^End",
-    "alt+c": "Alt+C",
 }
 _MODIFIERS = ("ctrl", "shift", "alt", "super", "hyper", "meta")
 _APP, _CHAT = "TermragApp", "ChatScreen"
@@ -83,6 +82,8 @@ def in_words(key: str, usual: str) -> str:
     """A key as a screen shows it: `F1`, `Esc`, `^p`; `usual` is how Textual writes it."""
     if key[:1] == "f" and key[1:].isdigit():
         return key.upper()
+    if key.startswith("alt+") and len(key) == 5:
+        return f"Alt+{key[-1].upper()}"
     return _SHOWN.get(key, usual)
 
 

@@ -98,12 +98,3 @@ class Pulls:
             pull.worker = None
             pull.ended.set()
         then()
-
-
-def in_bytes(size_bytes: float) -> str:
-    """A size for people: 1.4 MB."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if size_bytes < 1000:
-            return f"{size_bytes:.0f} {unit}" if unit in ("B", "kB") else f"{size_bytes:.1f} {unit}"
-        size_bytes /= 1000
-    return f"{size_bytes:.1f} TB"

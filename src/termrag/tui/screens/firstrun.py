@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
@@ -21,8 +22,10 @@ from textual.worker import Worker, WorkerState
 from termrag.errors import TermragError
 from termrag.events import Finished, IngestEvent, Progress
 from termrag.records import ModelInfo
+from termrag.tui.dropped import dropped_paths
 from termrag.tui.entries import bar
-from termrag.tui.pulling import Pull, in_bytes
+from termrag.tui.listing import size_text
+from termrag.tui.pulling import Pull
 from termrag.tui.screens.pickers import Choice, LinePrompt, Picker
 from termrag.tui.widgets.keyline import KeyLine
 
@@ -105,7 +108,7 @@ class FirstRunScreen(Screen[str | None]):
         self.models = [by_name[name] for name in names]
         options = self.query_one(OptionList)
         options.add_options(
-            [Option(_line(info.name, in_bytes(info.size_bytes), info.description)) for info in self.models]
+            [Option(_line(info.name, size_text(info.size_bytes), info.description)) for info in self.models]
         )
         options.add_option(Option(_line("a server", "", "Ollama, LM Studio, vLLM … or any that speaks OpenAI's API")))
         options.highlighted = 0
@@ -167,14 +170,17 @@ class FirstRunScreen(Screen[str | None]):
     def _path_typed(self, event: Input.Submitted) -> None:
         event.stop()
         if event.value.strip():
-            self._add(Path(event.value.strip().strip("'\"").removeprefix("file://")).expanduser())
+            self._add(event.value.strip())
         else:
             self.query_one("#first-input-2").focus()
 
     @work(group="add", exclusive=True, exit_on_error=False)
-    async def _add(self, path: Path) -> None:
-        if not path.exists():
-            self._tell(1, f"{path} is not there", failed=True)
+    async def _add(self, text: str) -> None:
+        """Take in what was typed or dropped."""
+        paths = await asyncio.to_thread(dropped_paths, str(Path(text).expanduser().absolute()))
+        paths = await asyncio.to_thread(dropped_paths, text) or paths
+        if not paths:
+            self._tell(1, f"{text} is not there", failed=True)
             return
         self.query_one("#first-input-2").focus()
         if self._pulls:
@@ -182,7 +188,7 @@ class FirstRunScreen(Screen[str | None]):
             if not await self._all_here():
                 return
         try:
-            async with aclosing(self.app.rag.ingest([path])) as events:
+            async with aclosing(self.app.rag.ingest(paths)) as events:
                 await self._draw_ingest(events)
         except TermragError as error:
             self._tell(1, f"{error.message}. {error.hint}", failed=True)

@@ -19,7 +19,8 @@ from termrag.errors import TermragError
 from termrag.records import ModelInfo
 from termrag.tui.entries import bar
 from termrag.tui.fuzzy import best
-from termrag.tui.pulling import Pull, in_bytes
+from termrag.tui.listing import size_text
+from termrag.tui.pulling import Pull
 from termrag.tui.screens.pickers import Choice, LinePrompt, Picker
 from termrag.tui.widgets.keyline import KeyLine
 
@@ -151,10 +152,10 @@ class ModelsScreen(ModalScreen[None]):
             )
         pull = self.app.pulls.get(entry.name)
         state, style = self._state(info, pull)
-        size = in_bytes(info.size_bytes) if info.size_bytes else ""
+        size = size_text(info.size_bytes)
         parts += [(f"{state:<10} ", style), (f"{size:>9}", _FAINT), "\n    "]
         if pull is not None and pull.is_running:
-            words = f"{bar(pull.share, 20)} {100 * pull.share:.0f} %  {in_bytes(pull.done_bytes)}"
+            words = f"{bar(pull.share, 20)} {100 * pull.share:.0f} %  {size_text(pull.done_bytes)}"
             parts.append((pull.what or words, "$text-secondary"))
         elif pull is not None and pull.error is not None:
             parts.append((pull.error.message, "$text-error"))
@@ -229,11 +230,11 @@ class ModelsScreen(ModalScreen[None]):
         entry = self.entry
         if entry is None or entry.info is None or not entry.info.is_here:
             return
-        choices = [Choice("no", "Keep it"), Choice("yes", f"Remove {entry.name}", in_bytes(entry.info.size_bytes))]
+        choices = [Choice("no", "Keep it"), Choice("yes", f"Remove {entry.name}", size_text(entry.info.size_bytes))]
         chosen = await self.app.push_screen_wait(Picker("Remove this model?", choices))
         if chosen is not None and chosen.id == "yes":
             freed = await self.app.rag.remove_model(entry.name)
-            self.notify(f"{entry.name} is removed, {in_bytes(freed)} freed", markup=False)
+            self.notify(f"{entry.name} is removed, {size_text(freed)} freed", markup=False)
             self.load()
 
     @work(group="use", exit_on_error=False)
