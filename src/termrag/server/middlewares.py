@@ -67,7 +67,7 @@ async def _answered(request: web.Request, handler: Handler) -> web.StreamRespons
         raise
     except Exception as error:  # one of the three renderers of errors
         wire.log_bug(error, request_id.get())
-        response = faults.response(error, request_id.get())
+        response = faults.response(error, request_id.get(), openai=request.path.startswith("/v1/"))
     return response
 
 

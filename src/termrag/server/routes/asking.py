@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from termrag.errors import NotFound
 from termrag.events import Answered, AskEvent
-from termrag.records import Answer, Filters, Sampling
+from termrag.records import Answer, Sampling
 from termrag.server import shapes, streams, uploads, wire
 from termrag.server.checking import adapter
 from termrag.server.filters import filters_of
@@ -63,34 +63,42 @@ async def stop(call: Call) -> Answer | None:
 
 async def begin(call: Call, body: shapes.Generate, *, attached: list[str] | None = None) -> Run:
     """Start computing an answer. Raises Refused (429) if too many wait, NotFound for documents or sessions."""
-    state, caller = call.state, caller_of(call.request)
-    state.turnstile.check()
+    call.state.turnstile.check()
     filters = await filters_of(call.rag, body.filters)
     sampling = sampling_of(call, body.sampling)
     session = await _session(call, body.session)
+    return compute(
+        call,
+        body.question,
+        is_shared=not (session or attached),
+        session=session,
+        parent=body.parent,
+        filters=filters,
+        sampling=sampling,
+        context=body.text or None,
+        context_name=body.text_name,
+        attached=attached or (),
+        general=body.general,
+    )
+
+
+def compute(call: Call, question: str, *, is_shared: bool, sampling: Sampling, **options: Any) -> Run:
+    """Start an answer as soon as it is the caller's turn; `options` are those of the façade. Where `is_shared`, equal
+    questions at the same time have one answer. Raises Refused (429) if too many wait."""
+    state, caller = call.state, caller_of(call.request)
+    state.turnstile.check()
 
     async def ask() -> AsyncGenerator[AskEvent, None]:
         async with state.turnstile.turn(caller.name):
             state.asked_at = time.monotonic()
-            events = call.rag.ask(
-                body.question,
-                session=session,
-                parent=body.parent,
-                filters=filters,
-                sampling=sampling,
-                context=body.text or None,
-                context_name=body.text_name,
-                attached=attached or (),
-                general=body.general,
-            )
-            async with aclosing(events):
+            async with aclosing(call.rag.ask(question, sampling=sampling, **options)) as events:
                 async for event in events:
                     if isinstance(event, Answered):
                         state.metrics.count_answer(event.answer)
                     yield event
             state.asked_at = time.monotonic()
 
-    same = "" if session or attached or sampling.temperature else _same(body, filters, sampling)
+    same = _same(question, sampling, options) if is_shared and not sampling.temperature else ""
     return state.runs.start(ask, owner=caller.name, request_id=request_id.get(), same=same)
 
 
@@ -107,9 +115,9 @@ async def _session(call: Call, wanted: str) -> str | None:
     return (await call.rag.session(wanted)).info.id
 
 
-def _same(body: shapes.Generate, filters: Filters, sampling: Sampling) -> str:
+def _same(question: str, sampling: Sampling, options: dict[str, Any]) -> str:
     """Equal for questions that have the same answer."""
-    what = repr((body.question, body.text, body.text_name, body.general, filters, sampling))
+    what = repr((question, sampling, sorted(options.items())))
     return hashlib.sha256(what.encode("utf-8", "surrogatepass")).hexdigest()
 
 
