@@ -139,8 +139,7 @@ def _refused(question: str, reason: str, evidence: Evidence, stages: Stages) -> 
 
 def _pack(request: Request, evidence: Evidence, chat: Chat) -> Prompt:
     window = chat.engine.context_length
-    # The longest answer is a bound, not a wish: it never takes more than half the window from what is asked.
-    limit = window - min(request.sampling.max_tokens, window // 2)
+    limit = window - min(request.sampling.max_tokens, window // 2)  # a longer answer ends at the window's end
     return pack(
         request.question,
         evidence.passages,
