@@ -66,6 +66,7 @@ async def _beside(app: web.Application) -> AsyncIterator[None]:
     with suppress(asyncio.CancelledError):
         await idle
     await state.runs.close()
+    await state.mcp.close()
     await state.jobs.close()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from termrag.server.operations import Operation
-from termrag.server.routes import asking, documents, index, models, openai, searching, sessions, standing, watching
+from termrag.server.routes import asking, documents, index, mcp, models, openai, searching, sessions, standing, watching
 
 OPERATIONS: tuple[Operation, ...] = (
     *standing.OPERATIONS,
@@ -15,4 +15,5 @@ OPERATIONS: tuple[Operation, ...] = (
     *sessions.OPERATIONS,
     *watching.OPERATIONS,
     *openai.OPERATIONS,
+    *mcp.OPERATIONS,
 )
