@@ -34,7 +34,9 @@ async def generate_upload(call: Call) -> Any:
     async with uploads.received(call, shapes.GenerateUpload) as (fields, files):
         if not files:
             raise NotFound("the form has no file", "curl -F question=… -F file=@notes.pdf")
-        body = shapes.Generate(question=fields.question, session=fields.session, stream=fields.stream)
+        body = shapes.Generate(
+            question=fields.question, session=fields.session, sampling=fields.sampling, stream=fields.stream
+        )
         if fields.keep:
             documents = await uploads.keep(call, files)
             body = replace(body, filters=shapes.FilterBody(documents=tuple(documents)))
