@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from termrag import __version__
 from termrag.errors import NotFound, TermragError, UnreadableFile
 from termrag.events import Answered, Failed, Finished
-from termrag.logs import logger
+from termrag.logs import log_bug, logger, silence
 from termrag.records import Answer, Filters, Verdict, place
 from termrag.wire import citations, plain
 
@@ -236,8 +236,8 @@ def make_server(
             return _failed(f"{error.message}. {error.hint}".strip())
         except refusals as error:
             return _failed(str(error))
-        except Exception:  # a renderer of errors: what is a bug is logged, not shown
-            logger.exception("mcp tool broke tool=%s", tool.name)
+        except Exception as error:  # a renderer of errors: what is a bug is logged, not shown
+            log_bug(f"mcp tool broke tool={tool.name}", error)
             return _failed("something went wrong here; the log has the details")
 
     return Server(
@@ -280,6 +280,7 @@ async def serve_stdio(rag: Rag) -> None:
     """Serve one client over standard input and output until it closes them."""
     from mcp.server.stdio import stdio_server
 
+    silence("mcp")
     server = make_server(rag, lambda context: LocalUser(rag))
     async with stdio_server() as (reading, writing):
         await server.run(reading, writing, server.create_initialization_options())

@@ -68,6 +68,7 @@ async def _beside(app: web.Application) -> AsyncIterator[None]:
     await state.runs.close()
     await state.mcp.close()
     await state.jobs.close()
+    await asyncio.to_thread(state.traces.close)
 
 
 async def _unload_when_idle(app: web.Application) -> None:

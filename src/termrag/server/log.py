@@ -12,6 +12,8 @@ from typing import Any
 
 import structlog
 
+from termrag.logs import silence
+
 _SECRETS = ("authorization", "key", "token", "secret", "password", "api_key")
 
 
@@ -29,6 +31,8 @@ def open_logs(form: str, audit_file: Path, *, debug: bool = False) -> None:
         logger.handlers = handlers  # type: ignore[assignment]
         logger.setLevel(logging.DEBUG if debug else logging.INFO)
         logger.propagate = False
+    # They quote the requests that they cannot read, keys and all.
+    silence("aiohttp", "mcp", "sse_starlette")
     structlog.configure(
         processors=[
             structlog.stdlib.add_log_level,

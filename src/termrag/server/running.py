@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import signal
 import socket
 import struct
@@ -17,8 +18,11 @@ from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
 from termrag.errors import ConfigError, LibraryBusy
+from termrag.logs import log_bug
 from termrag.server.app import make_app
+from termrag.server.faults import Fault, data
 from termrag.server.log import log
+from termrag.server.middlewares import HEADERS
 
 if TYPE_CHECKING:
     from termrag.rag import Rag
@@ -109,6 +113,22 @@ class _Connection(RequestHandler):
     @property
     def has_asked(self) -> bool:
         return self._request_count > 0
+
+    def handle_error(
+        self, request: Any, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> web.StreamResponse:
+        """What is no HTTP is answered in the one shape of errors; none of it goes into a log."""
+        if request.writer.output_size > 0:
+            raise ConnectionError("half an answer is sent already")
+        number = secrets.token_hex(8)
+        if status >= 500 and exc is not None:
+            log_bug(f"bug request_id={number}", exc)
+        log().info("not http", request_id=number, status=status)
+        code, words = ("internal", "something went wrong here") if status >= 500 else ("bad_request", "this is no HTTP")
+        response = web.json_response(data(Fault(code, words, "", number)), status=status)
+        response.headers.update({**HEADERS, "X-Request-ID": number})
+        response.force_close()
+        return response
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)

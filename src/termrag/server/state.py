@@ -13,6 +13,7 @@ from termrag.server.limits import RateLimit
 from termrag.server.mcp import Endpoint
 from termrag.server.metrics import Metrics
 from termrag.server.runs import Runs
+from termrag.server.traces import Traces
 from termrag.server.turns import Turnstile
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class State:
     jobs: Jobs
     metrics: Metrics
     mcp: Endpoint
+    traces: Traces
     started_at: float = field(default_factory=time.time)
     asked_at: float = field(default_factory=time.monotonic)
 
@@ -55,4 +57,5 @@ def make_state(rag: Rag) -> State:
         jobs=Jobs(rag, rag.paths.state / "jobs"),
         metrics=Metrics(runs, turnstile),
         mcp=Endpoint(rag),
+        traces=Traces(settings.traces_url),
     )

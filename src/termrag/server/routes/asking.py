@@ -93,11 +93,14 @@ def compute(call: Call, question: str, *, is_shared: bool, sampling: Sampling, *
     async def ask() -> AsyncGenerator[AskEvent, None]:
         async with state.turnstile.turn(caller.name):
             state.asked_at = time.monotonic()
-            async with aclosing(call.rag.ask(question, sampling=sampling, **options)) as events:
-                async for event in events:
-                    if isinstance(event, Answered):
-                        state.metrics.count_answer(event.answer)
-                    yield event
+            events = call.rag.ask(question, sampling=sampling, **options)
+            with state.traces.answer() as span:
+                async with aclosing(events):
+                    async for event in events:
+                        if isinstance(event, Answered):
+                            state.metrics.count_answer(event.answer)
+                            state.traces.answered(span, event.answer)
+                        yield event
             state.asked_at = time.monotonic()
 
     same = _same(question, sampling, options) if is_shared and not sampling.temperature else ""

@@ -38,7 +38,9 @@ async def text(call: Call) -> results.DocumentText:
 async def document_status(call: Call) -> results.Processing:
     """How far the processing of a document is."""
     found = await call.rag.document(call.path("document"))
-    waiting = [each for each in call.state.jobs.all() if each.state in ("waiting", "running") and _concerns(each, found)]
+    waiting = [
+        each for each in call.state.jobs.all() if each.state in ("waiting", "running") and _concerns(each, found)
+    ]
     return results.Processing(
         found.id, found.state, found.chunks, found.unembedded, found.error, found.hint, found.warnings, tuple(waiting)
     )
