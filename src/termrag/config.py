@@ -109,6 +109,7 @@ class ServerSettings:
     upload_mb: float = _setting(200.0, "Largest upload, all files together.", low=0.1, high=1_000_000)
     upload_files: int = _setting(100, "Most files in one upload.", low=1, high=10_000)
     body_timeout_s: float = _setting(60.0, "Longest pause of a client that sends a body.", low=0.1, high=3600)
+    upload_timeout_s: float = _setting(1800.0, "Longest time for a whole upload.", low=0.1, high=86_400)
     header_timeout_s: float = _setting(15.0, "Longest time for a client to say what it wants.", low=0.1, high=3600)
     connections: int = _setting(
         1000, "Most connections at the same time; more are closed at once.", low=1, high=100_000

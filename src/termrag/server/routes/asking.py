@@ -17,8 +17,11 @@ from termrag.errors import NotFound
 from termrag.events import Answered, AskEvent
 from termrag.records import Answer, Sampling
 from termrag.server import shapes, streams, uploads, wire
+from termrag.server.auth import LOCAL_USER
 from termrag.server.checking import adapter
+from termrag.server.faults import Refused
 from termrag.server.filters import filters_of
+from termrag.server.log import log
 from termrag.server.middlewares import caller_of, request_id
 from termrag.server.operations import Call, Operation, Scope
 from termrag.server.runs import Run
@@ -38,12 +41,21 @@ async def generate_upload(call: Call) -> Any:
             question=fields.question, session=fields.session, sampling=fields.sampling, stream=fields.stream
         )
         if fields.keep:
+            _may_keep(call)
             documents = await uploads.keep(call, files)
             body = replace(body, filters=shapes.FilterBody(documents=tuple(documents)))
             run = await begin(call, body)
         else:
             run = await begin(call, body, attached=[str(file) for file in files])
         return await _respond(call, run, stream=fields.stream)
+
+
+def _may_keep(call: Call) -> None:
+    """A question that leaves documents behind is a write: allowed and noted as one. Raises Refused (403)."""
+    caller = caller_of(call.request)
+    if not caller.may(Scope.WRITE):
+        raise Refused(403, "forbidden", "this key has no scope write", "termrag keys create --scope write")
+    log("audit").info("keep_upload", request_id=request_id.get(), status=200, caller=caller.name)
 
 
 async def resume(call: Call) -> web.StreamResponse:
@@ -147,6 +159,7 @@ async def ws(call: Call) -> web.WebSocketResponse:
             if message.type is not web.WSMsgType.TEXT:
                 break
             try:
+                _still_welcome(call)
                 run, after = await _wanted(call, message.data, run)
             except Exception as error:
                 await socket.send_str(wire.error_event(error, request_id.get()))
@@ -160,6 +173,13 @@ async def ws(call: Call) -> web.WebSocketResponse:
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)
     return socket
+
+
+def _still_welcome(call: Call) -> None:
+    """A message counts like a request: its key may be revoked by now, or its minute be full. Raises Refused."""
+    caller = call.state.auth.caller(call.request)
+    if caller != LOCAL_USER:
+        call.state.rate.take(caller.name)
 
 
 async def _wanted(call: Call, text: str, current: Run | None) -> tuple[Run | None, int]:
