@@ -43,6 +43,7 @@ class ModelSettings:
         4.0, "How long to wait for a model hub before going on without it.", low=0.1, high=600
     )
     script: str = _setting("", "What the scripted engine says, or @FILE.")
+    script_tokens_per_s: float = _setting(0.0, "How fast it speaks; 0: at once.", low=0, high=1_000_000)
 
 
 @dataclass(frozen=True, slots=True)

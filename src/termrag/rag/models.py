@@ -51,6 +51,11 @@ class Models(Door):
         missing = "" if info.is_here else f"; fetch it with: termrag models pull {name}"
         return f"models.{key} = {name}{missing}"
 
+    def write_at_once(self, answers: int) -> None:
+        """Let a local model write so many answers at the same time, from its next loading on; each takes memory for a
+        context of its own. What is asked beyond that waits."""
+        self._parts.chats.slots = answers
+
     @property
     def loaded_model(self) -> str | None:
         """The chat model that is in memory."""

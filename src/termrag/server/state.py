@@ -41,6 +41,7 @@ def make_state(rag: Rag) -> State:
     settings = rag.config.server
     keys = Keys(rag.paths.config / "keys.json")
     runs = Runs(settings.resume_s)
+    rag.write_at_once(settings.concurrent)
     turnstile = Turnstile(settings.concurrent, settings.queue)
     return State(
         rag=rag,
