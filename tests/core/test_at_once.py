@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, aclosing
 from pathlib import Path
@@ -52,7 +53,7 @@ async def test_answers_at_once_are_interleaved(open_rag: Open) -> None:
     order: list[str] = []
     answers = await asyncio.gather(*(ask(rag, each, order, 400) for each in "abc"))
     assert {answer.text for answer in answers} == {says}
-    changes = sum(one != other for one, other in zip(order, order[1:], strict=False))
+    changes = sum(one != other for one, other in itertools.pairwise(order))
     assert changes > len(order) / 2
 
 
