@@ -141,7 +141,8 @@ def _refused(question: str, reason: str, evidence: Evidence, stages: Stages) -> 
 
 
 def _pack(request: Request, evidence: Evidence, chat: Chat) -> Prompt:
-    limit = chat.engine.context_length - request.sampling.max_tokens
+    window = chat.engine.context_length
+    limit = window - min(request.sampling.max_tokens, window // 2)  # a longer answer ends at the window's end
     return pack(
         request.question,
         evidence.passages,
