@@ -42,7 +42,7 @@ def make_state(rag: Rag) -> State:
     keys = Keys(rag.paths.config / "keys.json")
     runs = Runs(settings.resume_s)
     rag.write_at_once(settings.concurrent)
-    turnstile = Turnstile(settings.concurrent, settings.queue)
+    turnstile = Turnstile(settings.concurrent, settings.queue, settings.queue_s)
     return State(
         rag=rag,
         settings=settings,

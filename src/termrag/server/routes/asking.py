@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import asdict, replace
 from typing import Any
@@ -21,7 +20,7 @@ from termrag.server.checking import adapter
 from termrag.server.filters import filters_of
 from termrag.server.middlewares import caller_of, request_id
 from termrag.server.operations import Call, Operation, Scope
-from termrag.server.runs import Run
+from termrag.server.runs import Run, key_of
 
 
 async def generate(call: Call) -> Any:
@@ -57,20 +56,27 @@ async def stop(call: Call) -> Answer | None:
     run = call.state.runs.find(call.path("run"), caller_of(call.request).name)
     if run is None:
         raise NotFound("there is no such answer, or no longer", "ask again")
-    call.state.runs.stop(run)
+    call.state.runs.stop(run, caller_of(call.request).name)
     return None
 
 
 async def begin(call: Call, body: shapes.Generate, *, attached: list[str] | None = None) -> Run:
     """Start computing an answer. Raises Refused (429) if too many wait, NotFound for documents or sessions."""
     state, caller = call.state, caller_of(call.request)
-    state.turnstile.check()
     filters = await filters_of(call.rag, body.filters)
     sampling = sampling_of(call, body.sampling)
-    session = await _session(call, body.session)
+    same = await _same(call, body, attached, filters, sampling)
+    if (joined := state.runs.join(same, caller.name)) is not None:
+        return joined
+    place = state.turnstile.place(caller.name)
+    try:
+        session = await _session(call, body.session)
+    except BaseException:
+        place.leave()
+        raise
 
     async def ask() -> AsyncGenerator[AskEvent, None]:
-        async with state.turnstile.turn(caller.name):
+        async with place:
             state.asked_at = time.monotonic()
             events = call.rag.ask(
                 body.question,
@@ -90,8 +96,7 @@ async def begin(call: Call, body: shapes.Generate, *, attached: list[str] | None
                     yield event
             state.asked_at = time.monotonic()
 
-    same = "" if session or attached or sampling.temperature else _same(body, filters, sampling)
-    return state.runs.start(ask, owner=caller.name, request_id=request_id.get(), same=same)
+    return state.runs.start(ask, owner=caller.name, request_id=request_id.get(), same=same, at_end=place.leave)
 
 
 def sampling_of(call: Call, body: shapes.SamplingBody) -> Sampling:
@@ -107,10 +112,17 @@ async def _session(call: Call, wanted: str) -> str | None:
     return (await call.rag.session(wanted)).info.id
 
 
-def _same(body: shapes.Generate, filters: Filters, sampling: Sampling) -> str:
-    """Equal for questions that have the same answer."""
-    what = repr((body.question, body.text, body.text_name, body.general, filters, sampling))
-    return hashlib.sha256(what.encode("utf-8", "surrogatepass")).hexdigest()
+async def _same(
+    call: Call, body: shapes.Generate, attached: Sequence[str] | None, filters: Filters, sampling: Sampling
+) -> str:
+    """Equal for questions that have the same answer; empty where each has one of its own: what is kept in a
+    conversation, what rests on files that were sent along, what is drawn by chance."""
+    if body.session or attached or sampling.temperature:
+        return ""
+    version = 0 if body.general or body.text else await call.rag.library_version()
+    config = call.rag.config
+    asked = (body.question, body.text, body.text_name, body.general, filters, sampling)
+    return key_of(asked, version, config.models, config.openai, config.retrieval)
 
 
 async def _respond(call: Call, run: Run, *, stream: bool) -> Any:
@@ -133,15 +145,20 @@ async def ws(call: Call) -> web.WebSocketResponse:
         async for message in socket:
             if message.type is not web.WSMsgType.TEXT:
                 break
+            before = run
             try:
                 run, after = await _wanted(call, message.data, run)
             except Exception as error:
                 await socket.send_str(wire.error_event(error, request_id.get()))
                 continue
-            if run is not None:
-                if sending is not None:
-                    await asyncio.gather(sending, return_exceptions=True)
-                sending = asyncio.create_task(_forward(call, socket, run, after))
+            if run is None:
+                if sending is not None and before is not None and not (before.is_over or before.is_given_up):
+                    sending.cancel()  # it goes on for others
+                    await socket.send_str('{"type":"stopped"}')
+                continue
+            if sending is not None:
+                await asyncio.gather(sending, return_exceptions=True)
+            sending = asyncio.create_task(_forward(call, socket, run, after))
     finally:
         if sending is not None:
             sending.cancel()
@@ -156,7 +173,7 @@ async def _wanted(call: Call, text: str, current: Run | None) -> tuple[Run | Non
         kind = data.pop("type", "generate")
         if kind == "stop":
             if current is not None:
-                call.state.runs.stop(current)
+                call.state.runs.stop(current, caller_of(call.request).name)
             return None, 0
         if kind == "resume":
             found = call.state.runs.find(str(data.get("run", "")), caller_of(call.request).name)
