@@ -25,6 +25,7 @@ from termrag.config import Config
 from termrag.errors import ConfigError, TermragError
 from termrag.paths import Paths
 from termrag.tui.ingesting import IngestQueue
+from termrag.tui.keeping import FolderWatch
 from termrag.tui.screens.chat import ChatScreen
 from termrag.tui.themes import DARK, LIGHT, load_themes
 
@@ -77,6 +78,7 @@ class TermragApp(App[None]):
         self._open_rag = open_rag
         self._rag: Rag | None = None
         self.ingesting = IngestQueue(self._tell_of_ingest, self.report)
+        self.watching = FolderWatch(self.ingesting.noticed, self.report)
         self._load_themes()
 
     # --- the library ---------------------------------------------------------------------------------------------
@@ -102,6 +104,7 @@ class TermragApp(App[None]):
 
     async def on_unmount(self) -> None:
         await self.ingesting.close()
+        await self.watching.stop()
         if self._rag is not None:
             rag, self._rag = self._rag, None
             await rag.__aexit__(None, None, None)
