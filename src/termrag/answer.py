@@ -186,7 +186,8 @@ def _generate(
     stages.lap("check")
     if reason == "lost":
         yield Notice("the connection to the model broke; this is what had arrived")
-    yield Answered(_answer(request, prompt, engine, writer.sentences, usage, stages))
+    answer = _answer(request, prompt, engine, writer.sentences, usage, stages)
+    yield Answered(replace(answer, is_cut_off=reason == "length"))
 
 
 def _answer(

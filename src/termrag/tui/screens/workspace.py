@@ -134,9 +134,13 @@ class WorkspaceScreen(ConversationScreen):
         )
         if all(isinstance(each, Note) for each in self.transcript.entries):
             self.greet(_welcome(status))
+            self.begin(status)
         watch = await self.app.rag.watch_status()
         words = {WatchState.OFF: "", WatchState.IDLE: "watching"}.get(watch.state, f"watching: {watch.state}")
         self.status.tell(watching=words)
+
+    def begin(self, status: Status) -> None:
+        """Nothing is asked yet."""
 
     def _follow_ingest(self) -> None:
         """Tell in the status line how far the files are that come in."""

@@ -26,8 +26,8 @@ class Composer(TextArea):
         Binding("ctrl+home", "screen.scroll_transcript(-1000)", "First message", id="composer.first", show=False),
         Binding("ctrl+end", "screen.scroll_transcript(1000)", "Last message", id="composer.last", show=False),
         # TextArea's own uses of these keys would shadow the app's.
-        Binding("f6", "app.open('models')", "Models", show=False),
-        Binding("f7", "app.toggle_dark", "Dark or light", show=False),
+        Binding("f6", "app.open('models')", "Models", id="app.models"),
+        Binding("f7", "app.toggle_dark", "Dark or light", id="app.dark", show=False),
     ]
 
     class Sent(Message):
