@@ -10,7 +10,6 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import unquote_to_bytes
 
 # Quantifiers that give nothing back: a long text that is no list of paths is found out in one pass.
 _PIECE = r"""'[^']*+'|"(?:\\.|[^"\\])*+"|\\.|[^\s'"\\]++"""
@@ -92,6 +91,8 @@ def _cut_before_paths(text: str) -> Iterator[str | None]:
 def _path(text: str) -> str | None:
     address = _ADDRESS.fullmatch(text)
     if address is not None:
+        from urllib.parse import unquote_to_bytes
+
         return os.fsdecode(unquote_to_bytes(address.group(1)))
     if text.startswith("~/"):
         return str(Path.home() / text[2:])
