@@ -54,7 +54,7 @@ PLACES: tuple[Place, ...] = (
     Place("help", "f1", "Help", "help", "HelpScreen", "Every key that does something here"),
     Place("settings", "f2", "Settings", "settings", "SettingsScreen", "Every setting, explained and changed at once"),
     Place("models", "f6", "Models", "models", "ModelsScreen", "Which model answers; fetch, choose and remove"),
-    Place("documents", "ctrl+o", "Documents", "documents", "DocumentsScreen", "Add documents, look at them, remove them"),
+    Place("documents", "ctrl+o", "Documents", "documents", "DocumentsScreen", "Add, look at and remove documents"),
 )
 
 
