@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -55,9 +56,17 @@ def fates(found: AddPreview) -> dict[str, Fate]:
 
 
 async def test_nothing_is_read_or_made_for_a_preview(rag: Rag, notes: Path):
-    for path in notes.rglob("*.md"):
-        path.chmod(0)
+    opened: list[str] = []
+    is_looking = True
+
+    def note(event: str, arguments: tuple[object, ...]) -> None:
+        if is_looking and event == "open":
+            opened.append(str(arguments[0]))
+
+    sys.addaudithook(note)
     found = await preview(rag, notes)
+    is_looking = False
+    assert not [path for path in opened if path.startswith(str(notes))]
     assert set(fates(found).values()) == {Fate.NEW}
     assert not rag.paths.library.exists() or not any(rag.paths.library.iterdir())
 

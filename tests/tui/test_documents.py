@@ -10,9 +10,12 @@ import pytest
 from textual.widgets import Input, OptionList, Static
 
 from termrag.tui.screens.add import AddScreen
-from termrag.tui.screens.documents import DocumentsScreen
+from termrag.tui.screens.documents import DocumentsScreen, FilterInput
 from termrag.tui.screens.library import FormatsScreen, WatchedScreen
 from termrag.tui.screens.preview import PreviewScreen
+from termrag.tui.widgets.documents import DocumentTable
+from termrag.tui.widgets.paths import FileTree, PathInput
+from tui.test_typing import FORBIDDEN
 
 SIZES = [(60, 20), (80, 24), (120, 40)]
 
@@ -173,6 +176,7 @@ async def test_a_failed_document_tells_why_and_is_read_again_when_it_is_mended(o
         broken.write_text("The lighthouse was built in 1887.")
         await chat.press("r")
         await idle(chat)
+        assert any("1 file read again" in toast for toast in chat.toasts)
         await chat.press("v")
         await chat.until(lambda: states(screen).get("broken.pdf") == "ready")
 
@@ -225,6 +229,7 @@ async def test_what_is_removed_comes_back_as_it_was(open_chat: Any):
         await chat.press("u")
         await chat.until(lambda: len(names(screen)) == 3)
         await idle(chat)
+        assert any("2 files brought back" in toast for toast in chat.toasts)
         assert {each.path: each for each in await rag.documents()} == before
         assert await rag.chunks(first.id) == chunks
         assert await rag.vectors(first.id) == vectors
@@ -408,13 +413,41 @@ async def test_a_folder_is_watched_and_left_alone_again(open_chat: Any, notes: P
         await chat.press("space")
         await chat.until(lambda: screen.folders[0][1] is not None)
         assert [each.path for each in await chat.app.rag.watched()] == [str(notes)]
-        await chat.until(lambda: "termrag watch" in text_of(screen, "#watched-state"))
+        await chat.until(lambda: "while termrag is open" in text_of(screen, "#watched-state"))
         assert screen.query_one(OptionList).option_count == 1
         await chat.press("space")
         await chat.until(lambda: screen.folders[0][1] is None)
         assert not await chat.app.rag.watched()
+        await chat.press("b")
+        await chat.until(lambda: not chat.app.watching.is_on)
+        await chat.until(lambda: "Nothing is watched" in text_of(screen, "#watched-state"))
         await chat.press("escape")
         await chat.until(lambda: isinstance(chat.app.screen, DocumentsScreen))
+
+
+async def test_what_is_written_into_a_watched_folder_appears_by_itself(open_chat: Any, tmp_path: Path):
+    folder = tmp_path / "live"
+    folder.mkdir()
+    (folder / "old.md").write_text("The old harbour has a crane.")
+    async with open_chat(watch={"settle_s": 0.05}) as chat:
+        await add(chat, folder)
+        screen = await documents(chat)
+        await chat.press("w")
+        await chat.until(lambda: isinstance(chat.app.screen, WatchedScreen) and len(chat.app.screen.folders) == 2)
+        watched = chat.app.screen
+        if watched.folders[0][0] != str(folder):
+            await chat.press("down")
+        await chat.press("space")
+        await chat.until(lambda: chat.app.watching.is_on)
+        await chat.until(lambda: "open: idle" in text_of(watched, "#watched-state"))
+        await chat.press("escape")
+        (folder / "news.md").write_text("The harbour has a new crane.")
+        await chat.until(lambda: "news.md" in names(screen))
+        await chat.press("w")
+        await chat.until(lambda: isinstance(chat.app.screen, WatchedScreen) and chat.app.screen.folders)
+        await chat.press("b")
+        await chat.until(lambda: not chat.app.watching.is_on)
+        await chat.until(lambda: "No process watches" in text_of(chat.app.screen, "#watched-state"))
 
 
 async def test_changes_of_watched_folders_are_looked_for_on_demand(open_chat: Any, tmp_path: Path):
@@ -429,6 +462,31 @@ async def test_changes_of_watched_folders_are_looked_for_on_demand(open_chat: An
         await chat.press("s")
         await idle(chat)
         assert str(folder / "news.md") in [each.path for each in await chat.app.rag.documents()]
+
+
+# --- keys ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "owner",
+    [
+        *(DocumentsScreen, DocumentTable, FilterInput, AddScreen, PathInput, FileTree),
+        *(PreviewScreen, FormatsScreen, WatchedScreen),
+    ],
+)
+def test_every_binding_has_a_name_and_none_is_a_key_that_never_arrives(owner: Any):
+    for binding in owner.BINDINGS:
+        assert binding.id
+        assert binding.description
+        assert FORBIDDEN.isdisjoint(binding.key.split(","))
+
+
+async def test_the_palette_offers_what_keys_do_here(open_chat: Any):
+    async with open_chat() as chat:
+        screen = await documents(chat)
+        offered = {command.title for command in chat.app.get_system_commands(screen)}
+        assert {binding.description for binding in DocumentsScreen.BINDINGS} <= offered
+        assert "Documents" in {command.title for command in chat.app.get_system_commands(chat.screen)}
 
 
 # --- dropping --------------------------------------------------------------------------------------------------------

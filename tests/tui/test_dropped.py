@@ -126,15 +126,15 @@ def test_a_thousand_dropped_files_are_read_at_once(tmp_path: Path, form: str):
     text = ("\n" if form == "lines" else " ").join(map(write, paths))
     taken = []
     for _ in range(3):
-        begun = time.perf_counter()
+        begun = time.process_time()
         found = dropped_paths(text)
-        taken.append(time.perf_counter() - begun)
+        taken.append(time.process_time() - begun)
     assert found == list(map(str, paths))
     assert min(taken) < 0.2
 
 
 def test_a_long_text_that_begins_like_a_path_is_told_apart_at_once():
-    begun = time.perf_counter()
+    begun = time.process_time()
     assert dropped_paths("/etc " + "word 'quoted \\ and \" not " * 40_000) == []
-    assert time.perf_counter() - begun < 1
+    assert time.process_time() - begun < 1
     assert not may_be_paths("what is in /etc")

@@ -25,7 +25,6 @@ from textual.worker import Worker, WorkerFailed, WorkerState
 from termrag.config import Config
 from termrag.errors import ConfigError, TermragError
 from termrag.paths import Paths
-from termrag.tui.ingesting import IngestQueue
 from termrag.tui.pulling import Pulls
 from termrag.tui.remedies import remedy
 from termrag.tui.screens.chat import ChatScreen
@@ -34,6 +33,8 @@ from termrag.tui.themes import ANSI, DARK, LIGHT, load_themes
 if TYPE_CHECKING:
     from termrag.rag import Rag
     from termrag.records import ModelInfo, Passage
+    from termrag.tui.ingesting import IngestQueue
+    from termrag.tui.keeping import FolderWatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ PLACES: tuple[Place, ...] = (
     Place("help", "f1", "Help", "help", "HelpScreen", "Every key that does something here"),
     Place("settings", "f2", "Settings", "settings", "SettingsScreen", "Every setting, explained and changed at once"),
     Place("models", "f6", "Models", "models", "ModelsScreen", "Which model answers; fetch, choose and remove"),
-    Place("documents", "ctrl+o", "Documents", "documents", "DocumentsScreen", "add, look at, remove documents"),
+    Place("documents", "ctrl+o", "Documents", "documents", "DocumentsScreen", "Add, look at and remove documents"),
 )
 
 
@@ -83,7 +84,8 @@ class TermragApp(App[None]):
         self.paths = paths
         self._open_rag = open_rag
         self._rag: Rag | None = None
-        self.ingesting = IngestQueue(self._tell_of_ingest, self.report)
+        self._ingesting: IngestQueue | None = None
+        self._watching: FolderWatch | None = None
         self._load_themes()
         self._load_keys()
         self.pulls = Pulls(self)
@@ -130,10 +132,31 @@ class TermragApp(App[None]):
             self.report(ConfigError(f"{self.paths.keys_file.name}: {problem}", f"$EDITOR {self.paths.keys_file}"))
 
     async def on_unmount(self) -> None:
-        await self.ingesting.close()
+        if self._ingesting is not None:
+            await self._ingesting.close()
+        if self._watching is not None:
+            await self._watching.stop()
         if self._rag is not None:
             rag, self._rag = self._rag, None
             await rag.__aexit__(None, None, None)
+
+    @property
+    def ingesting(self) -> IngestQueue:
+        """Files on their way into the library."""
+        if self._ingesting is None:
+            from termrag.tui.ingesting import IngestQueue
+
+            self._ingesting = IngestQueue(self._tell_of_ingest, self.report)
+        return self._ingesting
+
+    @property
+    def watching(self) -> FolderWatch:
+        """The watched folders, as far as this app keeps them in the library."""
+        if self._watching is None:
+            from termrag.tui.keeping import FolderWatch
+
+            self._watching = FolderWatch(self.ingesting.noticed, self.report)
+        return self._watching
 
     @property
     def is_open(self) -> bool:

@@ -10,11 +10,11 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import unquote_to_bytes
 
-_PIECE = r"""'[^']*'|"(?:\\.|[^"\\])*"|\\.|[^\s'"\\]"""
-_WORD = re.compile(rf"(?:{_PIECE})+", re.DOTALL)
-_WORDS = re.compile(rf"\s*(?:(?:{_PIECE})+(?:\s+|$))*", re.DOTALL)
+# Quantifiers that give nothing back: a long text that is no list of paths is found out in one pass.
+_PIECE = r"""'[^']*+'|"(?:\\.|[^"\\])*+"|\\.|[^\s'"\\]++"""
+_WORD = re.compile(rf"(?:{_PIECE})++", re.DOTALL)
+_WORDS = re.compile(rf"\s*+(?:(?:{_PIECE})++(?:\s++|$))*+", re.DOTALL)
 _QUOTED = re.compile(_PIECE, re.DOTALL)
 _IN_DOUBLE = re.compile(r"\\([\\\"$`])")
 _NEXT_PATH = re.compile(r"\s+(?=/|~/|file://)", re.IGNORECASE)
@@ -91,6 +91,8 @@ def _cut_before_paths(text: str) -> Iterator[str | None]:
 def _path(text: str) -> str | None:
     address = _ADDRESS.fullmatch(text)
     if address is not None:
+        from urllib.parse import unquote_to_bytes
+
         return os.fsdecode(unquote_to_bytes(address.group(1)))
     if text.startswith("~/"):
         return str(Path.home() / text[2:])

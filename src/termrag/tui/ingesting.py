@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from termrag.errors import TermragError
-from termrag.events import Embedded, Failed, Finished, Indexed, IngestEvent, Moved, Planned, Progress, Skipped
+from termrag.events import Embedded, Failed, Finished, Indexed, IngestEvent, Moved, Planned, Progress, Removed, Skipped
 
 if TYPE_CHECKING:
     from termrag.rag import Rag
@@ -52,9 +52,10 @@ class QueuedFile:
 
 @dataclass(slots=True)
 class Job:
-    """What was asked for at once. `start` makes the events; `files` are those it is known to read."""
+    """What was asked for at once. `done` says what was then done with its files; `start` makes the events; `files` are
+    those it is known to read."""
 
-    title: str
+    done: str
     start: Callable[[], AsyncGenerator[IngestEvent, None]]
     files: Sequence[tuple[str, int]] = ()
 
@@ -72,6 +73,8 @@ class Totals:
     failed: int = 0
     indexed: int = 0
     skipped: int = 0
+    removed: int = 0
+    done: set[str] = field(default_factory=set)  # what was done with the files: "added", "read again"
     began_at: float = field(default_factory=time.monotonic)
 
 
@@ -119,7 +122,7 @@ class IngestQueue:
 
     def sync(self, rag: Rag) -> None:
         """Make the library equal to all that was added or is watched."""
-        self.put(Job("synced", lambda: rag.sync()))
+        self.put(Job("brought up to date", lambda: rag.sync()))
 
     def bring_back(self, rag: Rag, taken: Taken) -> None:
         """Put documents back that were taken out."""
@@ -134,11 +137,17 @@ class IngestQueue:
         for path, size in job.files[:_MOST_KEPT]:
             self.files[path] = QueuedFile(path, size_bytes=size)
         self.totals.files_total += len(job.files)
+        self.totals.done.add(job.done)
         self._jobs.append(job)
         self.version += 1
         if self._task is None or self._task.done():
             self._cancelled = False
             self._task = asyncio.get_running_loop().create_task(self._work(), name="ingest queue")
+
+    def noticed(self, event: object) -> None:
+        """Something else has changed the library."""
+        if isinstance(event, Indexed | Failed | Removed | Moved | Embedded):
+            self.commits += 1
 
     def pause(self) -> None:
         """Stop after the file in hand, or go on."""
@@ -215,10 +224,12 @@ class IngestQueue:
 
     def _outcome(self, was_cancelled: bool) -> str:
         totals = self.totals
-        parts = [f"{_files(totals.indexed)} added" if totals.indexed else ""]
+        done = next(iter(totals.done)) if len(totals.done) == 1 else "added"
+        parts = [f"{_files(totals.indexed)} {done}" if totals.indexed else ""]
+        parts.append(f"{totals.removed} removed" if totals.removed else "")
         parts.append(f"{totals.failed} failed" if totals.failed else "")
         parts.append(f"{totals.skipped} left out" if totals.skipped else "")
-        said = ", ".join(filter(None, parts)) or "nothing to add: all of it is in already"
+        said = ", ".join(filter(None, parts)) or "nothing has changed"
         chunks = f", {totals.chunks:,} chunks" if totals.chunks else ""
         seconds = time.monotonic() - totals.began_at
         return f"{'cancelled: ' if was_cancelled else ''}{said}{chunks} in {duration(seconds)}"
@@ -249,6 +260,10 @@ class IngestQueue:
                     self._set(path, FileState.SKIPPED, reason)
             case Moved(_, new):
                 self._set(new, FileState.READY)
+                self.commits += 1
+            case Removed(path):
+                self.totals.removed += 1
+                self.files.pop(path, None)
                 self.commits += 1
             case Embedded():
                 self.commits += 1

@@ -250,6 +250,8 @@ class AddScreen(ModalScreen[bool]):
         for folder in folders:
             leave_out = choosing.patterns(folder, self.chosen, subfolders=self.subfolders)
             await self.app.rag.watch_folder(folder, (), leave_out)
+        if folders:
+            self.app.watching.start(self.app.rag)
         if wanted:
             paths = choosing.to_ingest(self.chosen, preview, subfolders=self.subfolders)
             self.app.ingesting.add(self.app.rag, paths, [(each.path, each.size_bytes) for each in wanted])

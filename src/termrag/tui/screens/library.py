@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -73,6 +74,7 @@ class WatchedScreen(ModalScreen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "leave", "Close", id="watched.close"),
         Binding("space,w", "watch", "Watch or not", id="watched.toggle"),
+        Binding("b", "keep", "Watch while open", id="watched.keep"),
         Binding("s", "sync", "Look for changes now", id="watched.sync"),
     ]
 
@@ -90,7 +92,7 @@ class WatchedScreen(ModalScreen[None]):
     def on_mount(self) -> None:
         self.query_one(OptionList).focus()
         self.load()
-        self.set_interval(2, self.load)
+        self.set_interval(1, self.load)
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         if event.state is WorkerState.ERROR and event.worker.error is not None:
@@ -127,8 +129,20 @@ class WatchedScreen(ModalScreen[None]):
         path, folder = self.folders[index]
         if folder is None:
             await self.app.rag.watch_folder(path)
+            self.app.watching.start(self.app.rag)
         else:
             await self.app.rag.unwatch(path)
+        self.load()
+
+    @work(group="keep", exclusive=True, exit_on_error=False)
+    async def action_keep(self) -> None:
+        """Watch while termrag is open, or leave off."""
+        if self.app.watching.is_on:
+            await self.app.watching.stop()
+        elif (status := await self.app.rag.watch_status()).state is not WatchState.OFF:
+            self.notify(f"process {status.pid} watches already")
+        else:
+            self.app.watching.start(self.app.rag)
         self.load()
 
     def action_sync(self) -> None:
@@ -158,9 +172,11 @@ def _folder_line(path: str, folder: WatchedFolder | None) -> Content:
 
 def _state(status: WatchStatus, is_any: bool) -> Content:
     if status.state is WatchState.OFF:
-        said = "No process watches now: termrag watch" if is_any else "Nothing is watched yet."
+        said = "No process watches now. b watches while termrag is open, termrag watch also after that."
+        said = said if is_any else "Nothing is watched yet. Space watches a folder."
         return Content.styled(said, "$text-warning" if is_any else _FAINT)
-    parts = [f"process {status.pid}: {status.state}"]
+    who = "watched while termrag is open" if status.pid == os.getpid() else f"watched by process {status.pid}"
+    parts = [f"{who}: {status.state}"]
     parts.append(status.reason)
     parts.append(f"{status.queued} waiting" if status.queued else "")
     parts.append(f"looks at everything again at {clock(status.next_sweep_at)}" if status.next_sweep_at else "")

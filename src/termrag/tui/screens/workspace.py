@@ -12,7 +12,7 @@ from textual.content import Content
 
 from termrag.records import Passage, Status
 from termrag.tui.asking import Asking
-from termrag.tui.entries import Reply
+from termrag.tui.entries import Note, Reply
 from termrag.tui.screens.conversation import ConversationScreen
 from termrag.watchstate import WatchState
 
@@ -132,7 +132,7 @@ class WorkspaceScreen(ConversationScreen):
         self.status.tell(
             model=model, documents=count + failed, state="answering" if self.asking is not None else "ready"
         )
-        if not self.transcript.entries:
+        if all(isinstance(each, Note) for each in self.transcript.entries):
             self.greet(_welcome(status))
             self.begin(status)
         watch = await self.app.rag.watch_status()
