@@ -101,7 +101,8 @@ class _Draft:
             case Token(text):
                 self._text.append(text)
                 self._marked.append(text)
-                if time.monotonic() - self._flushed > _FLUSH_S:
+                # A sentence that ends is checked before the next token comes, which may take a while.
+                if time.monotonic() - self._flushed > _FLUSH_S or any(sign in text for sign in ".!?。\n"):
                     self._flushed = time.monotonic()
                     self.sessions.keep(self.turn.id, "".join(self._text))
             case Checked(sentence, mark):
