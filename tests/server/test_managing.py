@@ -110,6 +110,9 @@ async def test_the_index_and_the_models_are_told_of_and_kept(served: Served) -> 
         names = {model["name"] for model in (await get(client, "/api/v1/models"))["models"]}
         assert {"llama-3.2-1b", "smollm2-135m"} <= names
         assert (await get(client, "/api/v1/models/smollm2-135m"))["role"] == "chat"
+        async with client.post("/api/v1/models/all-minilm-l6-v2/use") as response:
+            assert response.status == 409
+            assert (await response.json())["hint"] == "termrag models pull all-minilm-l6-v2"
         for what in ("load", "unload"):
             async with client.post(f"/api/v1/models/{what}") as response:
                 assert response.status == 200
