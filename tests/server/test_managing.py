@@ -259,9 +259,7 @@ async def test_stopping_ends_every_stream_with_an_event(start: Start) -> None:
     assert asyncio.get_running_loop().time() - stopped_at < 20
 
 
-async def test_who_follows_a_job_is_told_that_the_server_stops(
-    start: Start, tmp_path: Path, endpoint: Endpoint
-) -> None:
+async def test_who_follows_a_job_is_told_that_the_server_stops(start: Start, tmp_path: Path) -> None:
     served = await start()
     many = tmp_path / "many"
     many.mkdir()
