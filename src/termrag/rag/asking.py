@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 from termrag import conversing
 from termrag.events import Answered, AskEvent
@@ -60,8 +60,10 @@ class Asking(Door):
 
         def start() -> Iterator[AskEvent]:
             if session is None:
-                return self._parts.answers(request)
-            return conversing.kept(self._parts, replace(request, session_id=session), parent, recall)
+                events = self._parts.answers(request)
+            else:
+                events = conversing.kept(self._parts, replace(request, session_id=session), parent, recall)
+            return cast("Iterator[AskEvent]", events)  # the lane sees to what is pending
 
         async with aclosing(self._models.stream(start)) as events:
             async for event in events:

@@ -50,7 +50,8 @@ def make_state(rag: Rag) -> State:
     settings = rag.config.server
     keys = Keys(rag.paths.config / "keys.json")
     runs = Runs(settings.resume_s)
-    turnstile = Turnstile(settings.concurrent, settings.queue)
+    rag.write_at_once(settings.concurrent)
+    turnstile = Turnstile(settings.concurrent, settings.queue, settings.queue_s)
     return State(
         rag=rag,
         settings=settings,

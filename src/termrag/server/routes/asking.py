@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -24,7 +23,7 @@ from termrag.server.filters import filters_of
 from termrag.server.log import log
 from termrag.server.middlewares import caller_of, request_id
 from termrag.server.operations import Call, Operation, Scope
-from termrag.server.runs import Run
+from termrag.server.runs import Run, key_of
 
 
 async def generate(call: Call) -> Any:
@@ -71,41 +70,48 @@ async def stop(call: Call) -> Answer | None:
     run = call.state.runs.find(call.path("run"), caller_of(call.request).name)
     if run is None:
         raise NotFound("there is no such answer, or no longer", "ask again")
-    call.state.runs.stop(run)
+    call.state.runs.stop(run, caller_of(call.request).name)
     return None
 
 
 async def begin(call: Call, body: shapes.Generate, *, attached: list[str] | None = None) -> Run:
     """Start computing an answer. Raises Refused (429) if too many wait, NotFound for documents or sessions."""
-    call.state.turnstile.check()
-    filters = await filters_of(call.rag, body.filters)
-    sampling = sampling_of(call, body.sampling)
-    session = await _session(call, body.session)
-    return compute(
+    return await compute(
         call,
         body.question,
-        is_shared=not (session or attached),
-        session=session,
+        is_shared=not (body.session or attached),
+        kept_in=body.session,
+        sampling=sampling_of(call, body.sampling),
         parent=body.parent,
-        filters=filters,
-        sampling=sampling,
+        filters=await filters_of(call.rag, body.filters),
         context=body.text or None,
         context_name=body.text_name,
-        attached=attached or (),
+        attached=tuple(attached or ()),
         general=body.general,
     )
 
 
-def compute(call: Call, question: str, *, is_shared: bool, sampling: Sampling, **options: Any) -> Run:
+async def compute(
+    call: Call, question: str, *, is_shared: bool, sampling: Sampling, kept_in: str = "", **options: Any
+) -> Run:
     """Start an answer as soon as it is the caller's turn; `options` are those of the façade. Where `is_shared`, equal
-    questions at the same time have one answer. Raises Refused (429) if too many wait."""
+    questions at the same time have one answer. Raises Refused (429) if too many wait, NotFound for the session that it
+    is kept in."""
     state, caller = call.state, caller_of(call.request)
-    state.turnstile.check()
+    same = await _same(call, question, sampling, options) if is_shared else ""
+    if (joined := state.runs.join(same, caller.name)) is not None:
+        return joined
+    place = state.turnstile.place(caller.name)
+    try:
+        session = await _session(call, kept_in)
+    except BaseException:
+        place.leave()
+        raise
 
     async def ask() -> AsyncGenerator[AskEvent, None]:
-        async with state.turnstile.turn(caller.name):
+        async with place:
             state.asked_at = time.monotonic()
-            events = call.rag.ask(question, sampling=sampling, **options)
+            events = call.rag.ask(question, sampling=sampling, session=session, **options)
             with state.traces.answer() as span:
                 async with aclosing(events):
                     async for event in events:
@@ -115,8 +121,7 @@ def compute(call: Call, question: str, *, is_shared: bool, sampling: Sampling, *
                         yield event
             state.asked_at = time.monotonic()
 
-    same = _same(question, sampling, options) if is_shared and not sampling.temperature else ""
-    return state.runs.start(ask, owner=caller.name, request_id=request_id.get(), same=same)
+    return state.runs.start(ask, owner=caller.name, request_id=request_id.get(), same=same, at_end=place.leave)
 
 
 def sampling_of(call: Call, body: shapes.SamplingBody) -> Sampling:
@@ -132,10 +137,14 @@ async def _session(call: Call, wanted: str) -> str | None:
     return (await call.rag.session(wanted)).info.id
 
 
-def _same(question: str, sampling: Sampling, options: dict[str, Any]) -> str:
-    """Equal for questions that have the same answer."""
-    what = repr((question, sampling, sorted(options.items())))
-    return hashlib.sha256(what.encode("utf-8", "surrogatepass")).hexdigest()
+async def _same(call: Call, question: str, sampling: Sampling, options: dict[str, Any]) -> str:
+    """Equal for questions that have the same answer; empty where each has one of its own, drawn by chance."""
+    if sampling.temperature:
+        return ""
+    is_apart = options.get("general") or options.get("context") is not None
+    version = 0 if is_apart else await call.rag.library_version()
+    config = call.rag.config
+    return key_of(question, sampling, sorted(options.items()), version, config.models, config.openai, config.retrieval)
 
 
 async def _respond(call: Call, run: Run, *, stream: bool) -> Any:
@@ -159,16 +168,21 @@ async def ws(call: Call) -> web.WebSocketResponse:
         async for message in socket:
             if message.type is not web.WSMsgType.TEXT:
                 break
+            before = run
             try:
                 _still_welcome(call)
                 run, after = await _wanted(call, message.data, run)
             except Exception as error:
                 await socket.send_str(wire.error_event(error, request_id.get()))
                 continue
-            if run is not None:
-                if sending is not None:
-                    await asyncio.gather(sending, return_exceptions=True)
-                sending = asyncio.create_task(_forward(call, socket, run, after))
+            if run is None:
+                if sending is not None and before is not None and not (before.is_over or before.is_given_up):
+                    sending.cancel()  # it goes on for others
+                    await socket.send_str('{"type":"stopped"}')
+                continue
+            if sending is not None:
+                await asyncio.gather(sending, return_exceptions=True)
+            sending = asyncio.create_task(_forward(call, socket, run, after))
     finally:
         if sending is not None:
             sending.cancel()
@@ -190,7 +204,7 @@ async def _wanted(call: Call, text: str, current: Run | None) -> tuple[Run | Non
         kind = data.pop("type", "generate")
         if kind == "stop":
             if current is not None:
-                call.state.runs.stop(current)
+                call.state.runs.stop(current, caller_of(call.request).name)
             return None, 0
         if kind == "resume":
             found = call.state.runs.find(str(data.get("run", "")), caller_of(call.request).name)

@@ -47,7 +47,7 @@ class _Client:
         return caller_of(self.call.request).may(Scope(scope))
 
     async def ask(self, question: str, filters: Filters) -> Answer:
-        run = compute(self.call, question, is_shared=True, sampling=self.call.rag.sampling(), filters=filters)
+        run = await compute(self.call, question, is_shared=True, sampling=self.call.rag.sampling(), filters=filters)
         return await self.call.state.runs.result(run)
 
     def wrote(self, tool: str) -> None:

@@ -16,7 +16,7 @@ from aiohttp import web
 from termrag.errors import NotFound
 from termrag.server import completions, faults, streams
 from termrag.server import openai_shapes as shapes
-from termrag.server.middlewares import request_id
+from termrag.server.middlewares import caller_of, request_id
 from termrag.server.operations import Call, Operation, Scope
 from termrag.server.routes.asking import compute
 from termrag.server.runs import Item, Run
@@ -38,7 +38,7 @@ async def chat_completions(call: Call) -> Any:
     asked = completions.asked(body)
     sampling = completions.sampling(body, call.rag.sampling())
     from_documents = _is_library(call.rag, body.model)
-    run = compute(
+    run = await compute(
         call,
         asked.question,
         is_shared=True,
@@ -64,7 +64,7 @@ async def _stream(call: Call, run: Run, reply: completions.Reply) -> web.StreamR
             return await streams.send_data(call.request, _lines(run, reply, early, events))
         finally:
             if run.listeners <= 1 and not run.is_over:
-                call.state.runs.stop(run)
+                call.state.runs.stop(run, caller_of(call.request).name)
 
 
 async def _early(events: AsyncIterator[Item]) -> list[Item]:
@@ -149,9 +149,9 @@ async def embeddings(call: Call) -> shapes.OpenAIEmbeddings:
     texts = [body.input] if isinstance(body.input, str) else list(body.input)
     if not all(texts):
         raise faults.Refused(422, "invalid", "input: a text is empty", "leave it out")
-    call.state.turnstile.check()
-    call.state.asked_at = time.monotonic()
-    vectors = await call.rag.embed(texts)
+    async with call.state.turnstile.place(caller_of(call.request).name):
+        call.state.asked_at = time.monotonic()
+        vectors = await call.rag.embed(texts)
     if body.dimensions not in (None, vectors.shape[1]):
         raise faults.Refused(422, "invalid", f"dimensions: this model makes {vectors.shape[1]}", "leave it out")
     tokens = await call.rag.count_tokens(texts)
