@@ -229,7 +229,7 @@ async def test_metrics_keep_to_the_conventions_of_prometheus(served: Served) -> 
 
 
 async def test_stopping_ends_every_stream_with_an_event(start: Start) -> None:
-    served = await start(" ".join(map(str, range(3000))), concurrent=1, queue=200)
+    served = await start(" ".join(map(str, range(3000))), concurrent=1, queue=400)
     begun = asyncio.Event()
 
     async def follow(client: aiohttp.ClientSession, number: int) -> str:

@@ -149,7 +149,7 @@ async def test_a_client_that_leaves_the_stream_stops_the_compute(start: Start) -
 
 
 async def test_a_server_that_stops_says_so_in_the_stream(start: Start) -> None:
-    served = await start(" ".join(map(str, range(3000))), concurrent=1, queue=200)
+    served = await start(" ".join(map(str, range(3000))), concurrent=1, queue=400)
     name = served.rag.config.models.chat
     begun = asyncio.Event()
 
