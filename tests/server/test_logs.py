@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from embedding_endpoint import Endpoint
 from server.conftest import SAYS, Start
+from termrag.errors import ConfigError
 from termrag.server.keys import Keys
 
 MARKER = "cormorant"
@@ -210,3 +212,19 @@ async def test_requests_and_answers_are_traced_where_a_collector_is_named(start:
     everything = str(received)
     assert "oil" not in everything
     assert SAYS not in everything
+
+
+async def test_a_collector_without_the_packages_is_a_clear_error(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "opentelemetry.sdk.trace", None)
+    with pytest.raises(ConfigError, match="traces_url needs opentelemetry"):
+        await start(traces_url="http://127.0.0.1:1/v1/traces")
+
+
+async def test_a_collector_that_is_not_there_stops_nobody(start: Start) -> None:
+    served = await start(traces_url="http://127.0.0.1:1/v1/traces")
+    body = {"question": "How much oil?"}
+    async with served.client("ask") as client, client.post("/api/v1/generate", json=body) as response:
+        assert response.status == 200
+    begun = time.monotonic()
+    await served.stop()
+    assert time.monotonic() - begun < 15

@@ -110,6 +110,9 @@ async def test_the_index_and_the_models_are_told_of_and_kept(served: Served) -> 
         names = {model["name"] for model in (await get(client, "/api/v1/models"))["models"]}
         assert {"llama-3.2-1b", "smollm2-135m"} <= names
         assert (await get(client, "/api/v1/models/smollm2-135m"))["role"] == "chat"
+        async with client.post("/api/v1/models/all-minilm-l6-v2/use") as response:
+            assert response.status == 409
+            assert (await response.json())["hint"] == "termrag models pull all-minilm-l6-v2"
         for what in ("load", "unload"):
             async with client.post(f"/api/v1/models/{what}") as response:
                 assert response.status == 200
@@ -206,17 +209,76 @@ async def test_ready_says_what_is_missing_and_metrics_count(served: Served) -> N
     assert "termrag_questions_waiting 0.0" in text
 
 
-async def test_stopping_ends_streams_with_an_event(start: Start) -> None:
-    served = await start(" ".join(map(str, range(800))))
-    async with served.client("ask") as client:
-        body = {"question": "Count.", "general": True, "stream": True, "sampling": {"max_tokens": 3000}}
+async def test_metrics_keep_to_the_conventions_of_prometheus(served: Served) -> None:
+    from prometheus_client.parser import text_string_to_metric_families
+
+    async with served.client("admin") as client:
+        async with client.post("/api/v1/generate", json={"question": "How much oil?"}) as response:
+            assert response.status == 200
+        async with client.get("/metrics") as response:
+            assert response.headers["Content-Type"].startswith("text/plain; version=")
+            families = {each.name: each for each in text_string_to_metric_families(await response.text())}
+    assert all(name.startswith("termrag_") and each.documentation for name, each in families.items())
+    for name, each in families.items():
+        if each.type == "counter":
+            assert {sample.name.rpartition("_")[2] for sample in each.samples} <= {"total", "created"}, name
+        if each.type == "histogram":
+            assert name.endswith("_seconds"), name
+    endpoints = {sample.labels["endpoint"] for sample in families["termrag_http_requests"].samples}
+    assert endpoints == {"/api/v1/generate"}
+
+
+async def test_stopping_ends_every_stream_with_an_event(start: Start) -> None:
+    served = await start(" ".join(map(str, range(3000))), concurrent=1, queue=400)
+    begun = asyncio.Event()
+
+    async def follow(client: aiohttp.ClientSession, number: int) -> str:
+        """The name of a stream's last event."""
+        sampling = {"max_tokens": 3000}
+        body = {"question": f"Count {number}.", "general": True, "stream": True, "sampling": sampling}
         async with client.post("/api/v1/generate", json=body) as response:
-            while b"event: token" not in await response.content.readuntil(b"\n\n"):
-                pass
-            stopping = asyncio.create_task(served.stop())
+            last = ""
+            async for line in response.content:
+                if line.startswith(b"event: "):
+                    last = line.decode().removeprefix("event: ").strip()
+                    if last == "token":
+                        begun.set()
+            return last
+
+    everybody = aiohttp.TCPConnector(limit=0)
+    async with served.client("ask", connector=everybody) as client, client.ws_connect("/api/v1/ws") as socket:
+        streams = [asyncio.create_task(follow(client, number)) for number in range(150)]
+        await begun.wait()
+        stopped_at = asyncio.get_running_loop().time()
+        stopping = asyncio.create_task(served.stop())  # type: ignore[arg-type]
+        lasts = await asyncio.gather(*streams)
+        assert (await socket.receive()).data == aiohttp.WSCloseCode.GOING_AWAY
+        await stopping
+    assert set(lasts) <= {"answered", "stopped"}
+    assert "stopped" in lasts
+    assert asyncio.get_running_loop().time() - stopped_at < 20
+
+
+async def test_who_follows_a_job_is_told_that_the_server_stops(start: Start, tmp_path: Path) -> None:
+    served = await start()
+    many = tmp_path / "many"
+    many.mkdir()
+    for number in range(400):
+        (many / f"{number}.md").write_text(f"Note {number} about boat {number * 7}.")
+    async with served.client("admin") as client:
+        async with client.post("/api/v1/documents/paths", json={"paths": [str(many)]}) as response:
+            job = await response.json()
+        async with client.get(f"/api/v1/jobs/{job['id']}/events") as response:
+            await response.content.readuntil(b"event: planned")
+            stopping = asyncio.create_task(served.stop())  # type: ignore[arg-type]
             rest = (await response.content.read()).decode()
         await stopping
-    assert rest.rstrip().splitlines()[-2] in ("event: stopped", "event: answered")
+    assert rest.rstrip().splitlines()[-2] in ("event: stopped", "event: job")
+    again = await start()
+    async with again.client("read") as client:
+        done = await job_done(client, job)
+    assert done["state"] == "done"
+    assert len(await again.rag.documents()) == 401
 
 
 async def test_models_are_unloaded_after_idleness(start: Start) -> None:

@@ -125,3 +125,17 @@ async def test_without_a_key_or_from_a_page_elsewhere_there_are_no_tools(served:
             assert response.status == 405
         async with client.post("/mcp", json={"hello": 1}, headers=accept) as response:
             assert response.status == 422
+
+
+async def test_without_the_sdk_the_server_serves_all_else(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in [name for name in sys.modules if name.startswith("mcp.server")]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, "mcp.server", None)
+    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}
+    async with served.client("read") as client:
+        for _ in range(2):
+            async with client.post("/mcp", json=message) as response:
+                assert response.status == 501
+                assert (await response.json())["hint"] == "pip install 'termrag[mcp]'"
+        async with client.get("/health") as response:
+            assert response.status == 200

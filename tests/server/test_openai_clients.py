@@ -148,6 +148,31 @@ async def test_a_client_that_leaves_the_stream_stops_the_compute(start: Start) -
     raise AssertionError("the answer nobody reads is still being written")
 
 
+async def test_a_server_that_stops_says_so_in_the_stream(start: Start) -> None:
+    served = await start(" ".join(map(str, range(3000))), concurrent=1, queue=400)
+    name = served.rag.config.models.chat
+    begun = asyncio.Event()
+
+    async def follow(client: AsyncOpenAI, number: int) -> str:
+        asked = client.chat.completions.create(
+            model=name, messages=user(f"Count {number}."), stream=True, max_tokens=3000
+        )
+        try:
+            async for _ in await asked:
+                begun.set()
+        except openai.APIError as error:
+            return str(error)
+        return "done"
+
+    async with openai_client(served) as client:
+        streams = [asyncio.create_task(follow(client, number)) for number in range(150)]
+        await begun.wait()
+        await served.stop()
+        said = set(await asyncio.gather(*streams))
+    assert any("the answer was stopped" in each for each in said)
+    assert not [each for each in said if each != "done" and "the answer was stopped" not in each], said
+
+
 async def test_models_are_listed(served: Served) -> None:
     async with openai_client(served, "read") as client:
         names = [model.id async for model in client.models.list()]

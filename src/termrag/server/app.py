@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from aiohttp import web
+from aiohttp import WSCloseCode, web
 
 from termrag.logs import logger
 from termrag.server import checking, uploads, wire
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from termrag.rag import Rag
 
 _LOOK_S = 5.0
+_GRACE_S = 3.0
+_GLANCE_S = 0.05
 
 
 def make_app(rag: Rag, operations: Sequence[Operation] = OPERATIONS) -> web.Application:
@@ -32,6 +34,7 @@ def make_app(rag: Rag, operations: Sequence[Operation] = OPERATIONS) -> web.Appl
     app[STATE] = make_state(rag)
     app.on_response_prepare.append(on_prepare)
     app.cleanup_ctx.append(_beside)
+    app.on_shutdown.append(_end_streams)
     for operation in operations:
         app.router.add_route(operation.method, operation.path, _handler(operation))
     return app
@@ -70,6 +73,18 @@ async def _beside(app: web.Application) -> AsyncIterator[None]:
     await state.mcp.close()
     await state.jobs.close()
     await asyncio.to_thread(state.traces.close)
+
+
+async def _end_streams(app: web.Application) -> None:
+    """Let answers in hand come to their end for a few seconds; then each stream gets a last event that says so."""
+    state = app[STATE]
+    state.jobs.end_streams()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_GRACE_S):
+            while state.runs.active:
+                await asyncio.sleep(_GLANCE_S)
+    await state.runs.close()
+    await asyncio.gather(*(each.close(code=WSCloseCode.GOING_AWAY) for each in set(state.sockets)))
 
 
 async def _unload_when_idle(app: web.Application) -> None:

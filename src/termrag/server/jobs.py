@@ -59,6 +59,7 @@ class Jobs:
         self._events: dict[str, list[dict[str, Any]]] = {}
         self._changed = asyncio.Event()
         self._worker: asyncio.Task[None] | None = None
+        self._is_ending = False
 
     def start(self) -> None:
         """Read the kept jobs and work on those that are not finished."""
@@ -70,6 +71,11 @@ class Jobs:
                 self._jobs[job.id] = replace(job, state="waiting") if job.state == "running" else job
         self._jobs = dict(sorted(self._jobs.items(), key=lambda item: item[1].created_at))
         self._worker = asyncio.create_task(self._work())
+
+    def end_streams(self) -> None:
+        """The server stops: who follows a job gets a last event, and finds the job again after the next start."""
+        self._is_ending = True
+        self._wake()
 
     async def close(self) -> None:
         """Stop the job in hand; it goes on with the next start."""
@@ -115,6 +121,9 @@ class Jobs:
             told = len(events)
             if job.state in ("done", "failed"):
                 yield {"type": "job", **asdict(job)}
+                return
+            if self._is_ending:
+                yield {"type": "stopped"}
                 return
             await changed.wait()
 

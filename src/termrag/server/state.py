@@ -5,6 +5,9 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from weakref import WeakSet
+
+from aiohttp import web
 
 from termrag.server.auth import Auth
 from termrag.server.jobs import Jobs
@@ -23,7 +26,8 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class State:
-    """One server's parts. `asked_at` is when the models were last used, by time.monotonic()."""
+    """One server's parts. `asked_at` is when the models were last used, by time.monotonic(); `sockets`
+    are open WebSockets."""
 
     rag: Rag
     settings: ServerSettings
@@ -36,6 +40,7 @@ class State:
     metrics: Metrics
     mcp: Endpoint
     traces: Traces
+    sockets: WeakSet[web.WebSocketResponse] = field(default_factory=WeakSet)
     started_at: float = field(default_factory=time.time)
     asked_at: float = field(default_factory=time.monotonic)
 

@@ -161,6 +161,7 @@ async def ws(call: Call) -> web.WebSocketResponse:
     "after": …}`; answers come as the events of a stream with their number in `id`."""
     socket = web.WebSocketResponse(heartbeat=20.0, max_msg_size=int(call.state.settings.body_mb * (1 << 20)))
     await socket.prepare(call.request)
+    call.state.sockets.add(socket)
     sending: asyncio.Task[None] | None = None
     run: Run | None = None
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from termrag.records import ModelInfo
+from termrag.server.faults import Refused
 from termrag.server.jobs import Job
 from termrag.server.operations import Call, Operation, Scope
 from termrag.server.results import Done, Models, ModelStatus
@@ -43,7 +44,10 @@ async def pull(call: Call) -> Job:
 
 
 async def use(call: Call) -> Done:
-    """Use a model from the next question on."""
+    """Use a model from the next question on. An embedding model has to be here: without one nothing is found."""
+    info = await call.rag.model(call.path("model"))
+    if info.role == "embedding" and not info.is_here:
+        raise Refused(409, "model_missing", f"{info.name} is not on this machine", f"termrag models pull {info.name}")
     return Done(await call.rag.use(call.path("model")))
 
 

@@ -28,6 +28,8 @@ LIBRARY = "termrag"  # the name of the model that answers from documents
 # From then on a client has its status: whatever happens before is told by another one.
 _BEGUN = ("reading", "token", "checked", "refused", "answered", "stopped")
 
+_STOPPED = faults.Refused(503, "stopped", "the answer was stopped", "ask again")
+
 
 async def chat_completions(call: Call) -> Any:
     """Answer the last message: from the documents as model `termrag`, else from the chat model alone. What the answer
@@ -87,7 +89,8 @@ async def _lines(
         for chunk in reply.last(run.answer):
             yield chunk
     elif run.error is not None:
-        _, fault = faults.openai_fault(*faults.fault_of(run.error, request_id.get()))
+        error = _STOPPED if isinstance(run.error, asyncio.CancelledError) else run.error
+        _, fault = faults.openai_fault(*faults.fault_of(error, request_id.get()))
         yield json.dumps(asdict(fault))
         return
     yield "[DONE]"
