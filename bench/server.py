@@ -26,8 +26,8 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-from serving import ROOT, Running, Timed, ask, home, serving, settings
 
+from serving import ROOT, Running, Timed, ask, home, serving, settings
 from termrag.engines import Done, Engine, Piece
 from termrag.engines.llamacpp import LlamaCppEngine, _body
 from termrag.prompt import GENERAL, pack

@@ -27,6 +27,7 @@ class Door:
         self.paths = paths or default_paths()
         self.config = config or load_config(self.paths.config_file)
         self._models = Lane("models")
+        self._searches = Lane("searches")
         self._disk = Lane("disk")
         self._parts = Parts(self.config, self.paths, os.environ if environ is None else environ)
 
@@ -36,6 +37,7 @@ class Door:
     async def __aexit__(self, *_: object) -> None:
         await self._models.run(self._parts.close_models)
         await self._disk.run(self._parts.close)
+        self._searches.close()
         self._models.close()
         self._disk.close()
 
@@ -48,8 +50,8 @@ class Door:
         self.config = config
         await self._models.run(self._parts.change, config)
 
-    def _embed_from_disk(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Vectors, computed on the models lane a few texts at a time, so that a chat there keeps its turns."""
+    def _embed_elsewhere(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Vectors for another lane, computed on the models lane a few texts at a time: a chat there keeps its turns."""
         import numpy as np
 
         slices = [texts[start : start + _EMBED_SLICE] for start in range(0, len(texts), _EMBED_SLICE)]

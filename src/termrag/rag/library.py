@@ -25,7 +25,7 @@ class Library(Door):
 
         def start() -> Iterator[IngestEvent]:
             return self._parts.ingest(
-                [Path(path) for path in paths], self._embed_from_disk, force=force, rebuild=rebuild, wait=wait
+                [Path(path) for path in paths], self._embed_elsewhere, force=force, rebuild=rebuild, wait=wait
             )
 
         async with aclosing(self._disk.stream(start)) as events:
@@ -35,14 +35,14 @@ class Library(Door):
     async def ingest_text(self, name: str, text: str) -> AsyncGenerator[IngestEvent, None]:
         """Index a text that is no file, under a name; the same name again replaces it."""
         async with aclosing(
-            self._disk.stream(lambda: self._parts.ingest_text(name, text, self._embed_from_disk))
+            self._disk.stream(lambda: self._parts.ingest_text(name, text, self._embed_elsewhere))
         ) as events:
             async for event in events:
                 yield event
 
     async def remove(self, references: Sequence[str]) -> AsyncGenerator[IngestEvent, None]:
         """Take documents out: paths, folders, globs or ids. Raises NotFound for one that names nothing."""
-        async with aclosing(self._disk.stream(lambda: self._parts.remove(references, self._embed_from_disk))) as events:
+        async with aclosing(self._disk.stream(lambda: self._parts.remove(references, self._embed_elsewhere))) as events:
             async for event in events:
                 yield event
 
