@@ -1,6 +1,6 @@
 """Many users at once, for a long time: no error of the server's, memory flat, searches quick, overload turned away.
 
-    python bench/load.py [--users 200] [--minutes 10] [--think 8] [--concurrent 32] [--queue 64]
+    python bench/load.py [--users 200] [--minutes 10] [--think 10] [--concurrent 8] [--queue 64]
 
 A server in a process of its own, whose scripted model speaks 50 tokens a second, over the sample documents. Each user
 has a key of its own and goes on asking, searching, uploading and indexing, with a pause of about `think` seconds after
@@ -38,6 +38,7 @@ SAYS = (
     "the day. In winter he counts them twice, because the days are short and the gulls come late."
 )
 QUESTIONS = ("How many birds were collected?", "When does the ferry leave in winter?", "What does rye bread cost?")
+SAMPLES = ROOT / "tests" / "samples"
 NOTES = 40  # names under which texts are indexed, again and again
 MOST_GROWTH = 1.05
 MOST_SEARCH_S = 0.25
@@ -124,8 +125,10 @@ class User:
 
 
 @asynccontextmanager
-async def prepared(folder: Path, models: dict[str, Any], server: dict[str, Any]) -> AsyncIterator[Running]:
-    """A server over the samples."""
+async def prepared(
+    folder: Path, models: dict[str, Any], server: dict[str, Any], documents: Path = SAMPLES
+) -> AsyncIterator[Running]:
+    """A server over `documents`."""
     paths = home(folder)
     scripted = {"engine": "scripted", "script": SAYS, "script_tokens_per_s": 50.0}
     openai = {"url": models.pop("url")} if "url" in models else {}
@@ -142,7 +145,7 @@ async def prepared(folder: Path, models: dict[str, Any], server: dict[str, Any])
         if not openai:
             async for _ in rag.pull(config.models.embedding):
                 pass
-        async for _ in rag.ingest([ROOT / "tests" / "samples"], wait=True):
+        async for _ in rag.ingest([documents], wait=True):
             pass
     async with serving(paths) as running:
         yield running
@@ -209,8 +212,8 @@ async def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--users", type=int, default=200)
     parser.add_argument("--minutes", type=float, default=10)
-    parser.add_argument("--think", type=float, default=8)
-    parser.add_argument("--concurrent", type=int, default=32)
+    parser.add_argument("--think", type=float, default=10)
+    parser.add_argument("--concurrent", type=int, default=8)
     parser.add_argument("--queue", type=int, default=64)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="tr-") as folder:
