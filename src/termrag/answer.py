@@ -39,7 +39,7 @@ class Request:
     `find` is None for a question without documents; `gated` is False where the user handed over the text to answer
     from. `query` is what to search: the question itself, or what a follow-up was resolved to. `turns` are those before
     it on its branch, oldest first; `recalled` are others that a search found. `session_id` is empty where nothing is
-    kept.
+    kept. `system` are instructions of the client's own.
     """
 
     question: str
@@ -51,6 +51,7 @@ class Request:
     session_id: str = ""
     gated: bool = True
     strictness: float = 1.0
+    system: str = ""
 
     @property
     def searched(self) -> str:
@@ -151,9 +152,16 @@ def _pack(request: Request, evidence: Evidence, chat: Chat) -> Prompt:
         memory=_memory(request, limit, chat),
         limit=limit,
         count=chat.engine.count_tokens,
-        system=SYSTEM if request.find else GENERAL,
+        system=_system(request),
         characters=chat.passage_characters,
     )
+
+
+def _system(request: Request) -> str:
+    """What a client adds stands behind the rules of answering from documents, and replaces the mere politeness."""
+    if request.find is None:
+        return request.system or GENERAL
+    return f"{SYSTEM}\n\n{request.system}" if request.system else SYSTEM
 
 
 def _memory(request: Request, limit: int, chat: Chat) -> Memory:
@@ -194,7 +202,8 @@ def _generate(
     stages.lap("check")
     if reason == "lost":
         yield Notice("the connection to the model broke; this is what had arrived")
-    yield Answered(_answer(request, prompt, chat.engine, writer.sentences, usage, stages))
+    answer = _answer(request, prompt, chat.engine, writer.sentences, usage, stages)
+    yield Answered(replace(answer, is_cut_off=reason == "length"))
 
 
 def _answer(

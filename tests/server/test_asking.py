@@ -280,6 +280,27 @@ async def test_an_upload_is_answered_from_and_not_kept(start: Start) -> None:
     assert list((served.rag.paths.state / "uploads").iterdir()) == []
 
 
+async def test_an_upload_and_the_same_text_have_the_same_answer(start: Start) -> None:
+    served = await start("The Petrel carries 36 people and a dog. The Petrel was built in 1974.")
+    question = "How many does the Petrel carry?"
+    sampling = {"max_tokens": 12}
+    async with served.client("ask") as client:
+        body = {"question": question, "text": BOAT.decode(), "text_name": "boats.txt", "sampling": sampling}
+        async with client.post("/api/v1/generate", json=body) as response:
+            by_text = await response.json()
+        upload = form(question, ("boats.txt", BOAT), sampling=json.dumps(sampling))
+        async with client.post("/api/v1/generate/upload", data=upload) as response:
+            by_file = await response.json()
+        upload = form(question, ("boats.txt", BOAT), sampling=json.dumps({"colour": "red"}))
+        async with client.post("/api/v1/generate/upload", data=upload) as response:
+            assert response.status == 422
+    assert by_text["text"].startswith("The Petrel carries 36 people")
+    assert by_text["usage"]["generated_tokens"] == 12
+    for name in ("text", "cited_text", "verdict", "budget"):
+        assert by_file[name] == by_text[name], name
+    assert [each["quote"] for each in by_file["citations"]] == [each["quote"] for each in by_text["citations"]]
+
+
 async def test_an_upload_that_is_kept_becomes_a_document_once(start: Start) -> None:
     served = await start("The Petrel carries 36 people and a dog.")
     async with served.client("ask", "write") as client:

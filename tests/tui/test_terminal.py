@@ -55,7 +55,7 @@ class Terminal:
             pytest.skip("needs Linux, to find the program in the terminal")
         os.kill(int(children.read_text().split()[0]), signal.SIGKILL)
 
-    def wait(self, text: str, seconds: float = 90.0) -> str:
+    def wait(self, text: str, seconds: float = 240.0) -> str:
         deadline = time.monotonic() + seconds
         while text not in (screen := self.screen):
             assert time.monotonic() < deadline, f"no {text!r} on the screen:\n{screen}"

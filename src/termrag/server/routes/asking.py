@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import asdict, replace
 from typing import Any
@@ -14,10 +14,13 @@ from pydantic import ValidationError
 
 from termrag.errors import NotFound
 from termrag.events import Answered, AskEvent
-from termrag.records import Answer, Filters, Sampling
+from termrag.records import Answer, Sampling
 from termrag.server import shapes, streams, uploads, wire
+from termrag.server.auth import LOCAL_USER
 from termrag.server.checking import adapter
+from termrag.server.faults import Refused
 from termrag.server.filters import filters_of
+from termrag.server.log import log
 from termrag.server.middlewares import caller_of, request_id
 from termrag.server.operations import Call, Operation, Scope
 from termrag.server.runs import Run, key_of
@@ -33,14 +36,25 @@ async def generate_upload(call: Call) -> Any:
     async with uploads.received(call, shapes.GenerateUpload) as (fields, files):
         if not files:
             raise NotFound("the form has no file", "curl -F question=… -F file=@notes.pdf")
-        body = shapes.Generate(question=fields.question, session=fields.session, stream=fields.stream)
+        body = shapes.Generate(
+            question=fields.question, session=fields.session, sampling=fields.sampling, stream=fields.stream
+        )
         if fields.keep:
+            _may_keep(call)
             documents = await uploads.keep(call, files)
             body = replace(body, filters=shapes.FilterBody(documents=tuple(documents)))
             run = await begin(call, body)
         else:
             run = await begin(call, body, attached=[str(file) for file in files])
         return await _respond(call, run, stream=fields.stream)
+
+
+def _may_keep(call: Call) -> None:
+    """A question that leaves documents behind is a write: allowed and noted as one. Raises Refused (403)."""
+    caller = caller_of(call.request)
+    if not caller.may(Scope.WRITE):
+        raise Refused(403, "forbidden", "this key has no scope write", "termrag keys create --scope write")
+    log("audit").info("keep_upload", request_id=request_id.get(), status=200, caller=caller.name)
 
 
 async def resume(call: Call) -> web.StreamResponse:
@@ -62,15 +76,34 @@ async def stop(call: Call) -> Answer | None:
 
 async def begin(call: Call, body: shapes.Generate, *, attached: list[str] | None = None) -> Run:
     """Start computing an answer. Raises Refused (429) if too many wait, NotFound for documents or sessions."""
+    return await compute(
+        call,
+        body.question,
+        is_shared=not (body.session or attached),
+        kept_in=body.session,
+        sampling=sampling_of(call, body.sampling),
+        parent=body.parent,
+        filters=await filters_of(call.rag, body.filters),
+        context=body.text or None,
+        context_name=body.text_name,
+        attached=tuple(attached or ()),
+        general=body.general,
+    )
+
+
+async def compute(
+    call: Call, question: str, *, is_shared: bool, sampling: Sampling, kept_in: str = "", **options: Any
+) -> Run:
+    """Start an answer as soon as it is the caller's turn; `options` are those of the façade. Where `is_shared`, equal
+    questions at the same time have one answer. Raises Refused (429) if too many wait, NotFound for the session that it
+    is kept in."""
     state, caller = call.state, caller_of(call.request)
-    filters = await filters_of(call.rag, body.filters)
-    sampling = sampling_of(call, body.sampling)
-    same = await _same(call, body, attached, filters, sampling)
+    same = await _same(call, question, sampling, options) if is_shared else ""
     if (joined := state.runs.join(same, caller.name)) is not None:
         return joined
     place = state.turnstile.place(caller.name)
     try:
-        session = await _session(call, body.session)
+        session = await _session(call, kept_in)
     except BaseException:
         place.leave()
         raise
@@ -78,22 +111,14 @@ async def begin(call: Call, body: shapes.Generate, *, attached: list[str] | None
     async def ask() -> AsyncGenerator[AskEvent, None]:
         async with place:
             state.asked_at = time.monotonic()
-            events = call.rag.ask(
-                body.question,
-                session=session,
-                parent=body.parent,
-                filters=filters,
-                sampling=sampling,
-                context=body.text or None,
-                context_name=body.text_name,
-                attached=attached or (),
-                general=body.general,
-            )
-            async with aclosing(events):
-                async for event in events:
-                    if isinstance(event, Answered):
-                        state.metrics.count_answer(event.answer)
-                    yield event
+            events = call.rag.ask(question, sampling=sampling, session=session, **options)
+            with state.traces.answer() as span:
+                async with aclosing(events):
+                    async for event in events:
+                        if isinstance(event, Answered):
+                            state.metrics.count_answer(event.answer)
+                            state.traces.answered(span, event.answer)
+                        yield event
             state.asked_at = time.monotonic()
 
     return state.runs.start(ask, owner=caller.name, request_id=request_id.get(), same=same, at_end=place.leave)
@@ -112,17 +137,14 @@ async def _session(call: Call, wanted: str) -> str | None:
     return (await call.rag.session(wanted)).info.id
 
 
-async def _same(
-    call: Call, body: shapes.Generate, attached: Sequence[str] | None, filters: Filters, sampling: Sampling
-) -> str:
-    """Equal for questions that have the same answer; empty where each has one of its own: what is kept in a
-    conversation, what rests on files that were sent along, what is drawn by chance."""
-    if body.session or attached or sampling.temperature:
+async def _same(call: Call, question: str, sampling: Sampling, options: dict[str, Any]) -> str:
+    """Equal for questions that have the same answer; empty where each has one of its own, drawn by chance."""
+    if sampling.temperature:
         return ""
-    version = 0 if body.general or body.text else await call.rag.library_version()
+    is_apart = options.get("general") or options.get("context") is not None
+    version = 0 if is_apart else await call.rag.library_version()
     config = call.rag.config
-    asked = (body.question, body.text, body.text_name, body.general, filters, sampling)
-    return key_of(asked, version, config.models, config.openai, config.retrieval)
+    return key_of(question, sampling, sorted(options.items()), version, config.models, config.openai, config.retrieval)
 
 
 async def _respond(call: Call, run: Run, *, stream: bool) -> Any:
@@ -147,6 +169,7 @@ async def ws(call: Call) -> web.WebSocketResponse:
                 break
             before = run
             try:
+                _still_welcome(call)
                 run, after = await _wanted(call, message.data, run)
             except Exception as error:
                 await socket.send_str(wire.error_event(error, request_id.get()))
@@ -164,6 +187,13 @@ async def ws(call: Call) -> web.WebSocketResponse:
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)
     return socket
+
+
+def _still_welcome(call: Call) -> None:
+    """A message counts like a request: its key may be revoked by now, or its minute be full. Raises Refused."""
+    caller = call.state.auth.caller(call.request)
+    if caller != LOCAL_USER:
+        call.state.rate.take(caller.name)
 
 
 async def _wanted(call: Call, text: str, current: Run | None) -> tuple[Run | None, int]:
