@@ -77,7 +77,7 @@ class Library(Door):
     async def reindex(self, paths: Sequence[str]) -> AsyncGenerator[IngestEvent, None]:
         """Read files of the library again, failed ones too, ending with Finished; what is gone is taken out."""
         async with aclosing(
-            self._disk.stream(lambda: adding.reindex(self._parts, self._embed_from_disk, paths))
+            self._disk.stream(lambda: adding.reindex(self._parts, self._embed_elsewhere, paths))
         ) as events:
             async for event in events:
                 yield event
@@ -87,14 +87,14 @@ class Library(Door):
         library; unknown ones are passed over."""
         from termrag import removing
 
-        return await self._disk.run(removing.take_out, self._parts, self._embed_from_disk, paths)
+        return await self._disk.run(removing.take_out, self._parts, self._embed_elsewhere, paths)
 
     async def bring_back(self, taken: Taken) -> AsyncGenerator[IngestEvent, None]:
         """Put what was taken out back as it was: ids, vectors and all. What is too large for that is read again."""
         from termrag import removing
 
         async with aclosing(
-            self._disk.stream(lambda: removing.bring_back(self._parts, self._embed_from_disk, taken))
+            self._disk.stream(lambda: removing.bring_back(self._parts, self._embed_elsewhere, taken))
         ) as events:
             async for event in events:
                 yield event
