@@ -80,7 +80,7 @@ def fill(rag: Rag, count: int) -> None:
     """Rows of random words and vectors, as documents that no file stands for."""
     chance = random.Random(3)
     source = np.random.default_rng(3)
-    with rag._parts.ingesting(rag._embed_from_disk) as (_, tools):
+    with rag._parts.ingesting(rag._embed_elsewhere) as (_, tools):
         store = tools.open_store()
         for start in range(0, count, 10_000):
             vectors = source.standard_normal((10_000, 384), dtype=np.float32)
@@ -187,7 +187,7 @@ async def know(paths: Paths, notes: Path) -> None:
 
     def note_all(rag: Rag) -> None:
         found = walk([notes])
-        with rag._parts.ingesting(rag._embed_from_disk) as (ledger, tools):
+        with rag._parts.ingesting(rag._embed_elsewhere) as (ledger, tools):
             documents, entries = [], []
             for number, file in enumerate(found.files.values()):
                 values = (str(number), file.path, DocumentState.INDEXED)

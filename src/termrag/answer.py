@@ -14,7 +14,7 @@ from termrag import grounding
 from termrag.engines import Done, Engine, Piece, Prefill, Stream
 from termrag.events import Answered, AskEvent, Checked, Notice, Reading, Refused, Retrieved, Searching, Token
 from termrag.memory import Memory, recall, remember
-from termrag.pending import Pending
+from termrag.pending import Later, Pending
 from termrag.prompt import GENERAL, SYSTEM, Prompt, pack
 from termrag.records import Answer, Hit, Message, Passage, Sampling, Sentence, Usage, Verdict
 from termrag.turns import Turn
@@ -43,7 +43,7 @@ class Request:
     """
 
     question: str
-    find: Callable[[str], Evidence] | None
+    find: Callable[[str], Evidence | Later[Evidence]] | None
     sampling: Sampling
     query: str = ""
     turns: tuple[Turn, ...] = ()
@@ -92,7 +92,8 @@ def ask(request: Request, open_chat: OpenChat, embed: Embed | None) -> Iterator[
     """
     stages = Stages()
     yield Searching(request.searched)
-    evidence = request.find(request.searched) if request.find else Evidence((), ())
+    found = request.find(request.searched) if request.find else Evidence((), ())
+    evidence = (yield from found.result()) if isinstance(found, Later) else found
     stages.lap("search")
     for notice in evidence.notices:
         yield Notice(notice)

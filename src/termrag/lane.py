@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iter
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, ParamSpec, TypeVar, cast
 
-from termrag.pending import Pending
+from termrag.pending import Later, Pending
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -31,6 +31,10 @@ class Lane:
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `work` on the lane and return what it returns or raise what it raises."""
         return await asyncio.wrap_future(self._pool.submit(work, *args, **kwargs))
+
+    def later(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Later[T]:
+        """The same for a generator of another lane, which need not wait there."""
+        return Later(self._pool.submit(work, *args, **kwargs))
 
     def call(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """The same for a caller on another thread, who waits. Never call it from the lane itself."""

@@ -192,15 +192,16 @@ class Parts:
             self.close_embedder()
             self._embedder = self._shelf = None
 
-    def search(self, query: str, limit: int, filters: Filters, mode: Mode) -> list[Hit]:
-        """Hits of the library, best first; the query's own filters are laid over the given ones."""
+    def search(self, query: str, limit: int, filters: Filters, mode: Mode, embed: Embed | None = None) -> list[Hit]:
+        """Hits of the library, best first; the query's own filters are laid over the given ones. `embed` is for
+        callers on another lane than that of the models."""
         from termrag.retrieval import both, parse_query, search
 
         text, own = parse_query(query)
         return search(
             text,
             store=self.store(),
-            embed=self.embed,
+            embed=embed or self.embed,
             settings=self.config.retrieval,
             filters=both(filters, own),
             limit=limit,
@@ -210,7 +211,9 @@ class Parts:
             unembedded=self._unembedded,
         )
 
-    def evidence(self, question: str, filters: Filters, resolved: Resolved | None = None) -> Evidence:
+    def evidence(
+        self, question: str, filters: Filters, resolved: Resolved | None = None, embed: Embed | None = None
+    ) -> Evidence:
         """Hits and passages of the library for a question; `resolved` says which documents a follow-up speaks of."""
         from termrag.answer import Evidence
         from termrag.retrieval import both, lift, passages
@@ -218,12 +221,12 @@ class Parts:
         settings = self.config.retrieval
         only, lifted = (resolved.document_ids, resolved.lifted) if resolved else ((), ())
         filters = both(filters, Filters(document_ids=only))
-        hits = lift(self.search(question, _JUDGED, filters, "hybrid"), lifted)
+        hits = lift(self.search(question, _JUDGED, filters, "hybrid", embed), lifted)
         count = self.embedder().count_tokens
         chosen = passages(hits, store=self.store(), settings=settings, count_tokens=count)
         return Evidence(tuple(hits), tuple(chosen), self._notices())
 
-    def evidence_in(self, texts: Sequence[Handed], question: str) -> Evidence:
+    def evidence_in(self, texts: Sequence[Handed], question: str, embed: Embed | None = None) -> Evidence:
         """Passages of texts that were handed over with the question."""
         from termrag.answer import Evidence
         from termrag.context import passages_of
@@ -231,7 +234,7 @@ class Parts:
         chosen = passages_of(
             texts,
             question,
-            embed=self.embed,
+            embed=embed or self.embed,
             count_tokens=self.embedder().count_tokens,
             chunk_tokens=self.config.documents.chunk_tokens,
             most_tokens=self.config.retrieval.passage_tokens,

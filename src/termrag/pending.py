@@ -5,9 +5,12 @@ A generator that yields one asks not to be pulled before it is over. Whoever pul
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
 
 
 class Pending:
@@ -33,3 +36,18 @@ class Pending:
     def when_over(self, call: Callable[[], object]) -> None:
         """Call `call` once: at once if it is over, else on the thread that ends it."""
         self._future.add_done_callback(lambda _: call())
+
+
+class Later(Generic[T]):
+    """What another thread is working out."""
+
+    def __init__(self, future: Future[T]) -> None:
+        self._future = future
+
+    def result(self) -> Generator[Pending, None, T]:
+        """Yield Pending until it is there; then return it, or raise what went wrong."""
+        pending = Pending()
+        self._future.add_done_callback(lambda _: pending.end())
+        while not pending.is_over:
+            yield pending
+        return self._future.result()

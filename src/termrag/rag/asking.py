@@ -1,4 +1,5 @@
-"""The façade's answers and searches; they run on the models lane."""
+"""The façade's answers, which run on the models lane, and searches, which need it for their embedding alone: much of
+a search is waiting for the disk."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from termrag import conversing
 from termrag.events import Answered, AskEvent
+from termrag.pending import Later
 from termrag.rag.door import EMBED_SLICE, Door
 from termrag.records import Filters, Hit, Message, Sampling
 from termrag.turns import Turn
@@ -99,10 +101,13 @@ class Asking(Door):
         texts = [] if context is None else [handed_text(name, context)]
         return [*texts, *self._parts.read([Path(file) for file in attached])] if attached else texts
 
-    def _finder(self, filters: Filters, texts: Sequence[Handed], resolved: Resolved) -> Callable[[str], Evidence]:
+    def _finder(
+        self, filters: Filters, texts: Sequence[Handed], resolved: Resolved
+    ) -> Callable[[str], Later[Evidence]]:
+        parts, embed, later = self._parts, self._embed_elsewhere, self._searches.later
         if texts:
-            return lambda question: self._parts.evidence_in(texts, question)
-        return lambda question: self._parts.evidence(question, filters, resolved)
+            return lambda question: later(parts.evidence_in, texts, question, embed)
+        return lambda question: later(parts.evidence, question, filters, resolved, embed)
 
     def sampling(self) -> Sampling:
         """How tokens are chosen where a question does not say it, as configured."""
@@ -121,7 +126,8 @@ class Asking(Door):
         self, query: str, *, limit: int = 8, filters: Filters | None = None, mode: SearchMode = "hybrid"
     ) -> list[Hit]:
         """The best chunks for a query, best first. The query may carry filters such as `type:pdf`."""
-        return await self._models.run(self._parts.search, query, limit, filters or Filters(), mode)
+        filters, embed = filters or Filters(), self._embed_elsewhere
+        return await self._searches.run(self._parts.search, query, limit, filters, mode, embed)
 
     async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """One unit vector per text, shape (len(texts), dimension); a few texts at a time, so that others have their

@@ -33,6 +33,7 @@ class Door:
         self.paths = paths or default_paths()
         self.config = config or load_config(self.paths.config_file)
         self._models = Lane("models")
+        self._searches = Lane("searches")
         self._disk = Lane("disk")
         self._looks = Lane("looks")
         self._given = os.environ if environ is None else environ
@@ -45,7 +46,7 @@ class Door:
     async def __aexit__(self, *_: object) -> None:
         await self._models.run(self._parts.close_models)
         await self._disk.run(self._parts.close)
-        for lane in (self._models, self._disk, self._looks):
+        for lane in (self._searches, self._models, self._disk, self._looks):
             lane.close()
 
     async def change(self, section: str, key: str, value: object, *, save: bool = True) -> None:
@@ -69,8 +70,8 @@ class Door:
         self.config = config
         await self._models.run(self._parts.change, config)
 
-    def _embed_from_disk(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Vectors, computed on the models lane a few texts at a time, so that a chat there keeps its turns."""
+    def _embed_elsewhere(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Vectors for another lane, computed on the models lane a few texts at a time: a chat there keeps its turns."""
         import numpy as np
 
         slices = [texts[start : start + EMBED_SLICE] for start in range(0, len(texts), EMBED_SLICE)]

@@ -27,7 +27,7 @@ class Folders(Door):
         folder at once. Raises LibraryBusy if another process watches."""
         from termrag.watcher import Watcher
 
-        watcher = Watcher(self._parts, self._disk, self._models, self._embed_from_disk, poll=poll, sure=sure)
+        watcher = Watcher(self._parts, self._disk, self._models, self._embed_elsewhere, poll=poll, sure=sure)
         async with aclosing(watcher.run(once=once)) as events:
             async for event in events:
                 yield event
@@ -58,7 +58,7 @@ class Folders(Door):
     async def sync(self, *, sure: bool = False) -> AsyncGenerator[IngestEvent, None]:
         """Make the library equal to the watched folders and to all that was added, ending with Finished."""
         events = self._disk.stream(
-            lambda: watching.sweep(self._parts, self._embed_from_disk, sure=sure, with_added=True)
+            lambda: watching.sweep(self._parts, self._embed_elsewhere, sure=sure, with_added=True)
         )
         async with aclosing(events):
             async for event in events:

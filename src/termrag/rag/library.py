@@ -31,7 +31,7 @@ class Library(Door):
 
         def start() -> Iterator[IngestEvent]:
             return self._parts.ingest(
-                [Path(path) for path in paths], self._embed_from_disk, force=force, rebuild=rebuild, wait=wait
+                [Path(path) for path in paths], self._embed_elsewhere, force=force, rebuild=rebuild, wait=wait
             )
 
         async with aclosing(self._disk.stream(start)) as events:
@@ -41,14 +41,14 @@ class Library(Door):
     async def ingest_text(self, name: str, text: str) -> AsyncGenerator[IngestEvent, None]:
         """Index a text that is no file, under a name; the same name again replaces it."""
         async with aclosing(
-            self._disk.stream(lambda: self._parts.ingest_text(name, text, self._embed_from_disk))
+            self._disk.stream(lambda: self._parts.ingest_text(name, text, self._embed_elsewhere))
         ) as events:
             async for event in events:
                 yield event
 
     async def remove(self, references: Sequence[str]) -> AsyncGenerator[IngestEvent, None]:
         """Take documents out: paths, folders, globs or ids. Raises NotFound for one that names nothing."""
-        async with aclosing(self._disk.stream(lambda: self._parts.remove(references, self._embed_from_disk))) as events:
+        async with aclosing(self._disk.stream(lambda: self._parts.remove(references, self._embed_elsewhere))) as events:
             async for event in events:
                 yield event
 
@@ -77,7 +77,7 @@ class Library(Door):
     async def reindex(self, paths: Sequence[str]) -> AsyncGenerator[IngestEvent, None]:
         """Read files of the library again, failed ones too, ending with Finished; what is gone is taken out."""
         async with aclosing(
-            self._disk.stream(lambda: adding.reindex(self._parts, self._embed_from_disk, paths))
+            self._disk.stream(lambda: adding.reindex(self._parts, self._embed_elsewhere, paths))
         ) as events:
             async for event in events:
                 yield event
@@ -87,14 +87,14 @@ class Library(Door):
         library; unknown ones are passed over."""
         from termrag import removing
 
-        return await self._disk.run(removing.take_out, self._parts, self._embed_from_disk, paths)
+        return await self._disk.run(removing.take_out, self._parts, self._embed_elsewhere, paths)
 
     async def bring_back(self, taken: Taken) -> AsyncGenerator[IngestEvent, None]:
         """Put what was taken out back as it was: ids, vectors and all. What is too large for that is read again."""
         from termrag import removing
 
         async with aclosing(
-            self._disk.stream(lambda: removing.bring_back(self._parts, self._embed_from_disk, taken))
+            self._disk.stream(lambda: removing.bring_back(self._parts, self._embed_elsewhere, taken))
         ) as events:
             async for event in events:
                 yield event
