@@ -26,7 +26,34 @@ def _setting(
 @dataclass(frozen=True, slots=True)
 class LibrarySettings:
     path: str = _setting("", "Folder of the index; empty: the platform's data folder.")
-    store: str = _setting("lancedb", "Where vectors and words live.", one_of=("lancedb",))
+    store: str = _setting("lancedb", "Where vectors and words live.", one_of=("lancedb", "qdrant"))
+    fallback: str = _setting(
+        "",
+        "Where answers come from while a Qdrant server does not answer: lancedb keeps a mirror here; empty: nowhere.",
+        one_of=("", "lancedb"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class QdrantSettings:
+    url: str = _setting("", "Qdrant server, such as https://qdrant.example:6333; empty: embedded in the library's folder.")
+    collection: str = _setting("termrag", "Collection that holds the library.")
+    api_key_file: str = _setting("", "File with the API key, readable by you alone; TERMRAG_QDRANT_API_KEY goes first.")
+    ca_file: str = _setting("", "Certificate authority to trust for https, in PEM form; empty: those of the system.")
+    prefer_grpc: bool = _setting(False, "Speak gRPC where the client can; its port must be open too.")
+    grpc_port: int = _setting(6334, "Port for gRPC.", low=1, high=65_535)
+    shards: int = _setting(1, "Parts a new collection is cut into.", low=1, high=10_000)
+    replication: int = _setting(1, "Copies of every part of a new collection.", low=1, high=100)
+    write_consistency: int = _setting(1, "Copies that must confirm a write.", low=1, high=100)
+    quantization: str = _setting(
+        "none", "Smaller vectors for searching, in a new collection.", one_of=("none", "scalar", "binary")
+    )
+    on_disk: bool = _setting(False, "Keep the vectors of a new collection on disk instead of in memory.")
+    timeout_s: float = _setting(5.0, "Longest wait for an answer to a search.", low=0.1, high=600)
+    write_timeout_s: float = _setting(60.0, "Longest wait for a write.", low=0.1, high=3600)
+    patience_s: float = _setting(
+        120.0, "An add waits so long for a server that does not answer.", low=0, high=86_400
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +175,7 @@ class Config:
     """All settings, checked. `source` names the file they came from, for error messages."""
 
     library: LibrarySettings = field(default_factory=LibrarySettings)
+    qdrant: QdrantSettings = field(default_factory=QdrantSettings)
     models: ModelSettings = field(default_factory=ModelSettings)
     openai: OpenAISettings = field(default_factory=OpenAISettings)
     generation: GenerationSettings = field(default_factory=GenerationSettings)
