@@ -30,6 +30,16 @@ class LibrarySettings:
 
 
 @dataclass(frozen=True, slots=True)
+class LanceSettings:
+    uri: str = _setting(
+        "", "Where the tables lie, if not in the library's folder: s3://bucket/prefix, gs://bucket/prefix, a folder."
+    )
+    options: tuple[str, ...] = _setting(
+        (), "What the object store must be told, each key=value; keys and secrets are better in its environment."
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class ModelSettings:
     engine: str = _setting(
         "auto", "What runs the chat model.", one_of=("auto", "mlx", "llamacpp", "openai", "scripted")
@@ -148,6 +158,7 @@ class Config:
     """All settings, checked. `source` names the file they came from, for error messages."""
 
     library: LibrarySettings = field(default_factory=LibrarySettings)
+    lancedb: LanceSettings = field(default_factory=LanceSettings)
     models: ModelSettings = field(default_factory=ModelSettings)
     openai: OpenAISettings = field(default_factory=OpenAISettings)
     generation: GenerationSettings = field(default_factory=GenerationSettings)
