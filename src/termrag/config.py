@@ -57,6 +57,16 @@ class QdrantSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class LanceSettings:
+    uri: str = _setting(
+        "", "Where the tables lie, if not in the library's folder: s3://bucket/prefix, gs://bucket/prefix, a folder."
+    )
+    options: tuple[str, ...] = _setting(
+        (), "What the object store must be told, each key=value; keys and secrets are better in its environment."
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class ModelSettings:
     engine: str = _setting(
         "auto", "What runs the chat model.", one_of=("auto", "mlx", "llamacpp", "openai", "scripted")
@@ -176,6 +186,7 @@ class Config:
 
     library: LibrarySettings = field(default_factory=LibrarySettings)
     qdrant: QdrantSettings = field(default_factory=QdrantSettings)
+    lancedb: LanceSettings = field(default_factory=LanceSettings)
     models: ModelSettings = field(default_factory=ModelSettings)
     openai: OpenAISettings = field(default_factory=OpenAISettings)
     generation: GenerationSettings = field(default_factory=GenerationSettings)

@@ -107,7 +107,7 @@ class Parts:
         from termrag.stores import open_store
 
         kind = self.config.library.store
-        return open_store(kind, self.library_folder / kind, self.identity(), create=create)
+        return open_store(kind, self.library_folder / kind, self.identity(), create=create, config=self.config)
 
     def close_models(self) -> None:
         """Free the models; on the models lane, where they were loaded."""
@@ -177,8 +177,9 @@ class Parts:
                 self._embedder = None
             if old.models.hub_timeout_s != config.models.hub_timeout_s:
                 self._shelf = None
-            if (old.library, old.models.embedding, old.documents) != (
+            if (old.library, old.lancedb, old.models.embedding, old.documents) != (
                 config.library,
+                config.lancedb,
                 config.models.embedding,
                 config.documents,
             ):
@@ -360,7 +361,8 @@ class Parts:
             if self._store is not None:
                 self._store.close()
                 self._store = None
-            discard_store(self.config.library.store, self.library_folder / self.config.library.store)
+            kind = self.config.library.store
+            discard_store(kind, self.library_folder / kind, config=self.config)
 
     def optimize(self) -> bool:
         """Compact and index the store; True if anything was done. Raises LibraryBusy."""

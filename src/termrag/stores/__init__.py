@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from termrag.config import Config
+
 
 @dataclass(frozen=True, slots=True)
 class Identity:
@@ -49,9 +51,30 @@ class StoreStats:
     vector_index: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Some rows of a snapshot, and where in it they end: what `rows` goes on from, opaque to whoever keeps it."""
+
+    rows: Sequence[Row]
+    position: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Who may write to what `name` names, and until when (seconds since the epoch)."""
+
+    name: str
+    holder: str
+    until: float
+
+
 class Store(Protocol):
     """One open index. Safe to call from several threads; writers of several processes take turns by the ledger's lock,
     which the caller holds around all that changes it. A row without a vector is found by its words alone."""
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other machines may write to it too: then the ledger's lock alone does not keep writers apart."""
 
     def identity(self) -> Identity | None:
         """What the index was made with; None for a new one."""
@@ -69,8 +92,14 @@ class Store(Protocol):
     def delete(self, document_ids: Sequence[str]) -> None:
         """Remove documents in one commit; unknown ids are ignored."""
 
-    def search_vector(self, vector: NDArray[np.float32], limit: int, filters: Filters) -> list[Found]:
-        """Nearest chunks by cosine, best first. Filters apply before the limit."""
+    def restore(self, rows: Sequence[Row]) -> None:
+        """Put rows as they are, in one commit; nothing else of their documents is touched. Repeating changes nothing.
+        Raises StoreBusy or StoreUnavailable."""
+
+    def search_vector(
+        self, vector: NDArray[np.float32], limit: int, filters: Filters, *, exact: bool = False
+    ) -> list[Found]:
+        """Nearest chunks by cosine, best first; `exact` compares with every vector. Filters apply before the limit."""
 
     def search_terms(self, terms: str, limit: int, filters: Filters) -> list[Found]:
         """Best chunks by BM25 of analysed, space-separated terms, best first; empty for no terms."""
@@ -84,32 +113,52 @@ class Store(Protocol):
     def scan(self) -> Iterator[IndexedChunk]:
         """Every chunk of one consistent snapshot, grouped by nothing; for rebuilding the ledger and for checks."""
 
+    def rows(self, after: str = "", *, document_ids: Sequence[str] = ()) -> Iterator[Batch]:
+        """Every row with its words and its vector, in batches of about a thousand, of the snapshot that this call
+        takes (not the first step of the iterator); only those of some documents, if any are given.
+
+        `after` is the position of the last batch that is done with: it goes on behind that, in the same snapshot, or
+        begins anew where the store no longer has it."""
+
     def stats(self) -> StoreStats:
         """Counts and sizes."""
 
     def maintain(self, *, force: bool = False) -> bool:
         """Compact and index where due (always, if forced); True if anything was done."""
 
+    def take_lease(self, name: str, holder: str, until: float) -> Lease:
+        """Make `holder` the one who holds `name`, or lengthen its time, unless another's has not run out; return the
+        lease that stands. Of two who ask at once one gets it."""
+
+    def drop_lease(self, name: str, holder: str) -> None:
+        """Give up a lease; one that another holds stays."""
+
     def close(self) -> None:
         """Release everything; idempotent."""
 
 
-def open_store(kind: str, folder: Path, identity: Identity | None, *, create: bool) -> Store:
-    """Open the store in `folder`, or make it where `create` says so (then `identity` is needed).
+def open_store(
+    kind: str, folder: Path, identity: Identity | None, *, create: bool, config: Config | None = None
+) -> Store:
+    """Open the store in `folder`, or make it where `create` says so (then `identity` is needed). The configuration says
+    what else there is to say of this kind, such as that it lies elsewhere.
 
     Without an identity whatever is there is opened, to be looked at. Raises StoreUnavailable where there is none,
     LibraryMismatch where it was made with another identity.
     """
     if kind == "lancedb":
+        from termrag.stores.lance_place import place_of
         from termrag.stores.lancedb import open_lance
 
-        return open_lance(folder, identity, create=create)
+        return open_lance(place_of(folder, config), identity, create=create)
     raise ConfigError(f"library.store: there is no store called {kind}", "termrag config set library.store lancedb")
 
 
-def discard_store(kind: str, folder: Path) -> None:
-    """Delete the store in `folder` with all that is in it; the first step of a rebuild."""
+def discard_store(kind: str, folder: Path, *, config: Config | None = None) -> None:
+    """Delete the store in `folder`, or where the configuration says, with all that is in it; the first step of a
+    rebuild."""
     if kind == "lancedb":
+        from termrag.stores.lance_place import place_of
         from termrag.stores.lancedb import discard_lance
 
-        discard_lance(folder)
+        discard_lance(place_of(folder, config))

@@ -1,0 +1,43 @@
+"""Where a LanceDB store lies: in its own folder, or where a URI says; what object stores need to be told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from termrag.errors import ConfigError
+
+if TYPE_CHECKING:
+    from termrag.config import Config
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """`folder` is local and holds notes of this machine; the tables lie at `uri`, which for most is the same folder."""
+
+    folder: Path
+    uri: str = ""
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_shared(self) -> bool:
+        return bool(self.uri)
+
+    @property
+    def target(self) -> str:
+        return self.uri or str(self.folder)
+
+
+def place_of(folder: Path, config: Config | None) -> Place:
+    """Where the settings put the tables. Raises ConfigError for storage options that are not `key=value`."""
+    if config is None or not config.lancedb.uri:
+        return Place(folder)
+    options: dict[str, str] = {}
+    for each in config.lancedb.options:
+        key, equals, value = each.partition("=")
+        if not equals:
+            raise ConfigError(f"lancedb.options: {each!r} is not key=value", "termrag config edit")
+        options[key.strip()] = value.strip()
+    return Place(folder, config.lancedb.uri.rstrip("/"), options)
