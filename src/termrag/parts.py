@@ -340,21 +340,21 @@ class Parts:
                 make_tools(
                     embed=embed,
                     count_tokens=self.embedder().count_tokens,
-                    open_store=self._store_for_writing,
-                    discard_store=self._discard_store,
+                    open_store=self.store_for_writing,
+                    discard_store=self.discard_store,
                     converter=converter,
                     max_bytes=settings.max_file_mb << 20,
                     chunk_tokens=settings.chunk_tokens,
                 ),
             )
 
-    def _store_for_writing(self) -> Store:
+    def store_for_writing(self) -> Store:
         with self._opening:
             if self._store is None:
                 self._store = self._open_store(create=True)
             return self._store
 
-    def _discard_store(self) -> None:
+    def discard_store(self) -> None:
         from termrag.stores import discard_store
 
         with self._opening:

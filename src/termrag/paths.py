@@ -22,6 +22,11 @@ class Paths:
         return self.config / "config.toml"
 
     @property
+    def settings_file(self) -> Path:
+        """Where a changed setting is written."""
+        return self.config_file
+
+    @property
     def library(self) -> Path:
         """Holds the ledger, the writer lock and the store of the default library."""
         return self.data / "library"

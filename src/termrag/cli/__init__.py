@@ -22,6 +22,7 @@ COMMANDS = {
     "get": ("library", "Show a document's text: FILE, FILE:LINE or FILE#PAGE."),
     "rm": ("library", "Take documents out of the index."),
     "sessions": ("sessions", "List, show, search, export and remove conversations."),
+    "index": ("index", "Verify, back up, export and move the index."),
     "status": ("library", "Show the library, the store, the models and what failed."),
     "serve": ("serve", "Give other programs the API, and the command line a warm model."),
     "keys": ("serve", "Make, list and revoke keys of the API."),

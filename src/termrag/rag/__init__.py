@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from termrag.rag.asking import Asking, SearchMode
 from termrag.rag.conversations import Conversations
 from termrag.rag.folders import Folders
+from termrag.rag.index import Index
 from termrag.rag.library import Library
 from termrag.rag.models import Models
 from termrag.records import Status
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Rag", "SearchMode"]
 
 
-class Rag(Asking, Conversations, Library, Folders, Models):
+class Rag(Asking, Conversations, Library, Index, Folders, Models):
     """One library with its models. Safe for one event loop; several processes may open the same library at once."""
 
     async def status(self) -> Status:

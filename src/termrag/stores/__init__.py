@@ -76,6 +76,10 @@ class Store(Protocol):
     def is_shared(self) -> bool:
         """Whether other machines may write to it too: then the ledger's lock alone does not keep writers apart."""
 
+    @property
+    def has_snapshots(self) -> bool:
+        """Whether `rows` reads one moment while others write; else who needs one holds the writer lock meanwhile."""
+
     def identity(self) -> Identity | None:
         """What the index was made with; None for a new one."""
 

@@ -96,6 +96,10 @@ class LanceStore:
     def is_shared(self) -> bool:
         return self._place.is_shared
 
+    @property
+    def has_snapshots(self) -> bool:
+        return True
+
     # --- opening -------------------------------------------------------------------------------------------------
 
     def open(self, identity: Identity | None, *, create: bool) -> None:
