@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,12 @@ class Place:
     @property
     def is_shared(self) -> bool:
         return bool(self.uri)
+
+    @property
+    def index_note(self) -> Path:
+        """Where this machine remembers how large the table was when its vector index was built."""
+        mark = f"-{hashlib.blake2b(self.uri.encode(), digest_size=4).hexdigest()}" if self.uri else ""
+        return self.folder / f"vector-index{mark}.json"
 
     @property
     def target(self) -> str:

@@ -64,6 +64,8 @@ def discard_lance(place: Place) -> None:
         connection = _connect(place)
         if _TABLE in guarded(lambda: connection.list_tables().tables):
             guarded(lambda: connection.drop_table(_TABLE))
+        place.index_note.unlink(missing_ok=True)
+        return  # the folder beside may hold an index of its own
     shutil.rmtree(place.folder, ignore_errors=True)
 
 
@@ -349,7 +351,7 @@ class LanceStore:
             return
         from lancedb.index import IvfRq
 
-        note = self._folder / "vector-index.json"
+        note = self._place.index_note
         indexes = self._read(lambda table: table.list_indices())
         has_index = any(index.columns == ["vector"] for index in indexes)
         rows_at_build = json.loads(note.read_text()).get("rows", 0) if has_index and note.exists() else 0
@@ -357,6 +359,7 @@ class LanceStore:
             return
         config = IvfRq(distance_type="cosine")  # never bare: the default is an order of magnitude dearer and worse
         self._read(lambda table: table.create_index("vector", config=config))
+        note.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         note.write_text(json.dumps({"rows": rows}))
 
     def take_lease(self, name: str, holder: str, until: float) -> Lease:
