@@ -6,7 +6,8 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Self
 
-from termrag.config import Config, load_config, write_setting
+from termrag.collections import load_settings
+from termrag.config import Config, write_setting
 from termrag.lane import Lane
 from termrag.parts import Parts
 from termrag.paths import Paths, default_paths
@@ -22,13 +23,30 @@ class Door:
     """One library with its models: opened, changed and closed here, used through the classes beside."""
 
     def __init__(
-        self, config: Config | None = None, paths: Paths | None = None, environ: Mapping[str, str] | None = None
+        self,
+        config: Config | None = None,
+        paths: Paths | None = None,
+        environ: Mapping[str, str] | None = None,
+        *,
+        members: Mapping[str, tuple[Config, Paths]] | None = None,
+        host: Door | None = None,
     ) -> None:
+        """`members` are collections that are asked together; `host` lends its threads and models."""
         self.paths = paths or default_paths()
-        self.config = config or load_config(self.paths.config_file)
-        self._models = Lane("models")
-        self._disk = Lane("disk")
-        self._parts = Parts(self.config, self.paths, os.environ if environ is None else environ)
+        self.environ = os.environ if environ is None else environ
+        self.config = config or load_settings(self.paths, self.environ)
+        self._host = host
+        self._models: Lane = host._models if host else Lane("models")
+        self._disk: Lane = host._disk if host else Lane("disk")
+        self._parts = self._made_parts(members or {})
+
+    def _made_parts(self, members: Mapping[str, tuple[Config, Paths]]) -> Parts:
+        lender = self._host._parts if self._host else None
+        if not members:
+            return Parts(self.config, self.paths, self.environ, lender=lender)
+        from termrag.together import Together
+
+        return Together(self.config, self.paths, self.environ, members, lender=lender)
 
     async def __aenter__(self) -> Self:
         return self
@@ -36,6 +54,8 @@ class Door:
     async def __aexit__(self, *_: object) -> None:
         await self._models.run(self._parts.close_models)
         await self._disk.run(self._parts.close)
+        if self._host:
+            return
         self._models.close()
         self._disk.close()
 
@@ -44,7 +64,7 @@ class Door:
         that is replaced finishes its answers. Raises ConfigError."""
         config = self.config.with_values({section: {key: value}}, f"{section}.{key}")
         if save:
-            await self._disk.run(write_setting, self.paths.config_file, section, key, value)
+            await self._disk.run(write_setting, self.paths.settings_file, section, key, value)
         self.config = config
         await self._models.run(self._parts.change, config)
 
