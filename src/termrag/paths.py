@@ -45,6 +45,16 @@ class Paths:
         return replace(self, data=self.collections / name, runtime=self.runtime / name, collection=name)
 
     @property
+    def keys_file(self) -> Path:
+        """Which key does what in the full-screen chat, where the user wants it otherwise."""
+        return self.config / "keys.toml"
+
+    @property
+    def api_key_file(self) -> Path:
+        """The remote endpoint's key, mode 0600."""
+        return self.config / "openai.key"
+
+    @property
     def library(self) -> Path:
         """Holds the ledger, the writer lock and the store."""
         return self.data / "library"

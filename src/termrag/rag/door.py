@@ -1,4 +1,8 @@
-"""What every part of the façade works with: settings, the two lanes, and the parts behind them."""
+"""What every part of the façade works with: settings, the lanes, and the parts behind them.
+
+`models` computes, `disk` reads and writes documents, `looks` is for what must not wait for either: it opens no store
+and no model.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +10,10 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Self
 
+from termrag import connection
 from termrag.collections import load_settings
-from termrag.config import Config, write_setting
+from termrag.config import Config, all_settings, forget_setting, write_setting
+from termrag.errors import ConfigError
 from termrag.lane import Lane
 from termrag.parts import Parts
 from termrag.paths import Paths, default_paths
@@ -33,20 +39,22 @@ class Door:
     ) -> None:
         """`members` are collections that are asked together; `host` lends its threads and models."""
         self.paths = paths or default_paths()
-        self.environ = os.environ if environ is None else environ
-        self.config = config or load_settings(self.paths, self.environ)
+        self._given = os.environ if environ is None else environ
+        self._environ = connection.with_stored_key(self._given, self.paths)
+        self.config = config or load_settings(self.paths, self._given)
         self._host = host
         self._models: Lane = host._models if host else Lane("models")
         self._disk: Lane = host._disk if host else Lane("disk")
+        self._looks: Lane = host._looks if host else Lane("looks")
         self._parts = self._made_parts(members or {})
 
     def _made_parts(self, members: Mapping[str, tuple[Config, Paths]]) -> Parts:
         lender = self._host._parts if self._host else None
         if not members:
-            return Parts(self.config, self.paths, self.environ, lender=lender)
+            return Parts(self.config, self.paths, self._environ, lender=lender)
         from termrag.together import Together
 
-        return Together(self.config, self.paths, self.environ, members, lender=lender)
+        return Together(self.config, self.paths, self._environ, members, lender=lender)
 
     async def __aenter__(self) -> Self:
         return self
@@ -56,8 +64,8 @@ class Door:
         await self._disk.run(self._parts.close)
         if self._host:
             return
-        self._models.close()
-        self._disk.close()
+        for lane in (self._models, self._disk, self._looks):
+            lane.close()
 
     async def change(self, section: str, key: str, value: object, *, save: bool = True) -> None:
         """Set one setting, in force from the next question on, and kept in the configuration file if `save`. A model
@@ -65,6 +73,21 @@ class Door:
         config = self.config.with_values({section: {key: value}}, f"{section}.{key}")
         if save:
             await self._disk.run(write_setting, self.paths.settings_file, section, key, value)
+        await self._take_over(config)
+
+    async def reset(self, section: str, key: str) -> object:
+        """Let a setting's default hold again, here and in the configuration file, and return it. Raises ConfigError."""
+        known = next((each for each in all_settings() if (each.section, each.key) == (section, key)), None)
+        if known is None:
+            raise ConfigError(f"unknown setting {section}.{key}", "termrag config show lists them all")
+        await self._disk.run(forget_setting, self.paths.settings_file, section, key)
+        value = known.default
+        if self.paths.collection:  # what the user's own settings say
+            value = getattr(getattr(load_settings(self.paths, self._given), section), key)
+        await self._take_over(self.config.with_values({section: {key: value}}, f"{section}.{key}"))
+        return value
+
+    async def _take_over(self, config: Config) -> None:
         self.config = config
         await self._models.run(self._parts.change, config)
 
