@@ -36,7 +36,7 @@ class LibrarySettings:
 
 @dataclass(frozen=True, slots=True)
 class QdrantSettings:
-    url: str = _setting("", "Qdrant server, such as https://qdrant.example:6333; empty: embedded in the library's folder.")
+    url: str = _setting("", "Qdrant server, such as http://localhost:6333; empty: embedded in the library's folder.")
     collection: str = _setting("termrag", "Collection that holds the library.")
     api_key_file: str = _setting("", "File with the API key, readable by you alone; TERMRAG_QDRANT_API_KEY goes first.")
     ca_file: str = _setting("", "Certificate authority to trust for https, in PEM form; empty: those of the system.")
@@ -51,9 +51,7 @@ class QdrantSettings:
     on_disk: bool = _setting(False, "Keep the vectors of a new collection on disk instead of in memory.")
     timeout_s: float = _setting(5.0, "Longest wait for an answer to a search.", low=0.1, high=600)
     write_timeout_s: float = _setting(60.0, "Longest wait for a write.", low=0.1, high=3600)
-    patience_s: float = _setting(
-        120.0, "An add waits so long for a server that does not answer.", low=0, high=86_400
-    )
+    patience_s: float = _setting(120.0, "An add waits so long for a server that does not answer.", low=0, high=86_400)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,9 @@ are replaced in one commit: a reader sees the old ones or the new ones, never a 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -76,6 +77,10 @@ class Store(Protocol):
     def is_shared(self) -> bool:
         """Whether other machines may write to it too: then the ledger's lock alone does not keep writers apart."""
 
+    @property
+    def notice(self) -> str:
+        """What whoever reads should be told, such as that a mirror answers; empty when all is well."""
+
     def identity(self) -> Identity | None:
         """What the index was made with; None for a new one."""
 
@@ -111,7 +116,8 @@ class Store(Protocol):
         """A document's vectors by `text_hash`: what need not be embedded again; without those still to come."""
 
     def scan(self) -> Iterator[IndexedChunk]:
-        """Every chunk of one consistent snapshot, grouped by nothing; for rebuilding the ledger and for checks."""
+        """Every chunk, grouped by nothing; for rebuilding the ledger and for checks. Each document comes whole, as it
+        was or as it is; all are of one moment where the store keeps versions, or while nobody writes."""
 
     def rows(self, after: str = "", *, document_ids: Sequence[str] = ()) -> Iterator[Batch]:
         """Every row with its words and its vector, in batches of about a thousand, of the snapshot that this call
@@ -151,6 +157,12 @@ def open_store(
         from termrag.stores.lancedb import open_lance
 
         return open_lance(place_of(folder, config), identity, create=create)
+    if kind == "qdrant":
+        from termrag.config import QdrantSettings
+        from termrag.stores.qdrant import open_qdrant
+
+        settings = config.qdrant if config else QdrantSettings()
+        return open_qdrant(folder, identity, create=create, settings=settings, environ=os.environ)
     raise ConfigError(f"library.store: there is no store called {kind}", "termrag config set library.store lancedb")
 
 
@@ -162,3 +174,15 @@ def discard_store(kind: str, folder: Path, *, config: Config | None = None) -> N
         from termrag.stores.lancedb import discard_lance
 
         discard_lance(place_of(folder, config))
+    if kind == "qdrant":
+        from termrag.config import QdrantSettings
+        from termrag.stores.qdrant import discard_qdrant
+
+        discard_qdrant(folder, settings=config.qdrant if config else QdrantSettings(), environ=os.environ)
+
+
+def difference(found: Identity, wanted: Identity) -> str:
+    """What tells two identities apart, in one sentence."""
+    have, want = asdict(found), asdict(wanted)
+    parts = [f"{name} {have[name]}, now {want[name]}" for name in have if have[name] != want[name]]
+    return f"the library was built with another setup: {'; '.join(parts)}"

@@ -44,9 +44,7 @@ def condition(filters: Filters, paths: Callable[[], Sequence[str]]) -> Condition
     if filters.types:
         must.append(one_of("endings", [suffix.lower() for suffix in filters.types]))
     modified = {
-        name: value
-        for name, value in (("gte", filters.after_ns), ("lt", filters.before_ns))
-        if value is not None
+        name: value for name, value in (("gte", filters.after_ns), ("lt", filters.before_ns)) if value is not None
     }
     if modified:
         must.append({"key": "modified_ns", "range": modified})

@@ -87,8 +87,7 @@ def points_of(rows: Sequence[Row], revision: str, sequence: int, average_terms: 
     return [
         Point(
             id=point_id(row.chunk.chunk_id, revision),
-            payload=_payload(row)
-            | {"revision": revision, "sequence": sequence, "chunks": len(rows), "staged": 1},
+            payload=_payload(row) | {"revision": revision, "sequence": sequence, "chunks": len(rows), "staged": 1},
             words=weigh(row.terms, average_terms),
             dense=None if row.vector is None else row.vector.tolist(),
         )

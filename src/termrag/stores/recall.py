@@ -21,7 +21,7 @@ def recall(store: Store, sample: Sequence[NDArray[np.float32]], limit: int = 10)
     A chunk as near as the last of the exact ones counts as found: equal texts have equal vectors, and which of them
     comes first says nothing. An empty sample or store has a recall of 1.
     """
-    found = wanted = 0
+    found, wanted = 0, 0
     for vector in sample:
         exact = store.search_vector(vector, limit, Filters(), exact=True)
         if not exact:
@@ -29,7 +29,7 @@ def recall(store: Store, sample: Sequence[NDArray[np.float32]], limit: int = 10)
         least = exact[-1].score - 1e-5
         near = store.search_vector(vector, limit, Filters())
         wanted += len(exact)
-        found += sum(each.score >= least for each in near)
+        found += len([each for each in near if each.score >= least])
     return found / wanted if wanted else 1.0
 
 
@@ -37,6 +37,7 @@ def sample_vectors(store: Store, count: int) -> list[NDArray[np.float32]]:
     """Vectors to ask with, at most `count`: halfway between two that the store holds, so that none is an exact hit."""
     import numpy as np
 
-    held = [row.vector for row in islice(store.rows(), 4 * count) if row.vector is not None]
+    rows = (row for batch in store.rows() for row in batch.rows)
+    held = [row.vector for row in islice(rows, 4 * count) if row.vector is not None]
     mixed = [(one + other) / 2 for one, other in zip(held[::2], held[1::2], strict=False)]
     return [(each / np.linalg.norm(each)).astype(np.float32) for each in mixed[:count] if np.linalg.norm(each) > 0]
