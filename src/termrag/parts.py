@@ -182,7 +182,7 @@ class Parts:
                 config.lancedb,
                 config.models.embedding,
                 config.documents,
-            ):
+            ) or old.qdrant != config.qdrant:
                 self._store = None  # not closed: a search of the other lane may be at work in it
 
     def search(self, query: str, limit: int, filters: Filters, mode: Mode) -> list[Hit]:
@@ -214,7 +214,7 @@ class Parts:
         hits = lift(self.search(question, _JUDGED, filters, "hybrid"), lifted)
         count = self.embedder().count_tokens
         chosen = passages(hits, store=self.store(), settings=settings, count_tokens=count)
-        return Evidence(tuple(hits), tuple(chosen), self._notices())
+        return Evidence(tuple(hits), tuple(chosen), self.notices())
 
     def evidence_in(self, texts: Sequence[Handed], question: str) -> Evidence:
         """Passages of texts that were handed over with the question."""
@@ -282,15 +282,15 @@ class Parts:
         with self.open_ledger() as ledger:
             return ledger.unembedded(document_ids)
 
-    def _notices(self) -> tuple[str, ...]:
+    def notices(self) -> tuple[str, ...]:
         """What whoever asks should know of the library."""
-        if not self.has_library():
-            return ()
-        with self.open_ledger() as ledger:
-            counts = ledger.counts()
-        if not counts.unembedded:
-            return ()
-        return (f"{counts.unembedded} of {counts.indexed} documents are found by their words only so far",)
+        found = [self._store.notice] if self._store is not None and self._store.notice else []
+        if self.has_library():
+            with self.open_ledger() as ledger:
+                counts = ledger.counts()
+            if counts.unembedded:
+                found.append(f"{counts.unembedded} of {counts.indexed} documents are found by their words only so far")
+        return tuple(found)
 
     def ingest(
         self, paths: Sequence[Path], embed: Embed, *, force: bool, rebuild: bool, wait: bool
@@ -300,7 +300,7 @@ class Parts:
         from termrag import ingest
         from termrag.ledger import WATCH_LOCK, lock_holder
 
-        with self.ingesting(embed) as (ledger, tools):
+        with self.ingesting(embed, patience_s=self.config.qdrant.patience_s) as (ledger, tools):
             yield from ingest.ingest(
                 paths or ledger.roots(),
                 ledger=ledger,
@@ -314,7 +314,7 @@ class Parts:
     def ingest_text(self, name: str, text: str, embed: Embed) -> Iterator[IngestEvent]:
         from termrag import ingest
 
-        with self.ingesting(embed) as (ledger, tools):
+        with self.ingesting(embed, patience_s=self.config.qdrant.patience_s) as (ledger, tools):
             yield from ingest.ingest_text(name, text, ledger=ledger, tools=tools)
 
     def remove(self, references: Sequence[str], embed: Embed) -> Iterator[IngestEvent]:
@@ -322,13 +322,14 @@ class Parts:
 
         if not self.has_library():
             raise NotFound(f"there is no document {references[0]}: nothing is indexed yet", "termrag add PATH")
-        with self.ingesting(embed) as (ledger, tools):
+        with self.ingesting(embed, patience_s=self.config.qdrant.patience_s) as (ledger, tools):
             named = [naming.as_text(ledger, each) for each in references]
             yield from ingest.remove(named, ledger=ledger, tools=tools)
 
     @contextmanager
-    def ingesting(self, embed: Embed) -> Iterator[tuple[Ledger, Tools]]:
-        """What a run works with, closed after it; the store is opened when the run first writes."""
+    def ingesting(self, embed: Embed, *, patience_s: float = 0.0) -> Iterator[tuple[Ledger, Tools]]:
+        """What a run works with, closed after it; the store is opened when the run first writes. It waits `patience_s`
+        for a store that does not answer."""
         from termrag.converter import Converter, Limits
         from termrag.ingest import make_tools
 
@@ -345,6 +346,7 @@ class Parts:
                     converter=converter,
                     max_bytes=settings.max_file_mb << 20,
                     chunk_tokens=settings.chunk_tokens,
+                    patience_s=patience_s,
                 ),
             )
 

@@ -7,6 +7,7 @@ are replaced in one commit: a reader sees the old ones or the new ones, never a 
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from termrag.config import Config
+
+MIRROR = "mirror"  # folder beside the store's own, where answers come from while its server does not answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,9 +162,14 @@ def open_store(
         return open_lance(place_of(folder, config), identity, create=create)
     if kind == "qdrant":
         from termrag.config import QdrantSettings
-        from termrag.stores.qdrant import open_qdrant
+        from termrag.stores.qdrant import closed_qdrant, open_qdrant
 
         settings = config.qdrant if config else QdrantSettings()
+        if config and config.library.fallback and settings.url:
+            from termrag.stores.mirror import open_mirrored
+
+            store = closed_qdrant(folder, create=create, settings=settings, environ=os.environ)
+            return open_mirrored(store, folder.with_name(MIRROR), identity, create=create)
         return open_qdrant(folder, identity, create=create, settings=settings, environ=os.environ)
     raise ConfigError(f"library.store: there is no store called {kind}", "termrag config set library.store lancedb")
 
@@ -179,6 +187,7 @@ def discard_store(kind: str, folder: Path, *, config: Config | None = None) -> N
         from termrag.stores.qdrant import discard_qdrant
 
         discard_qdrant(folder, settings=config.qdrant if config else QdrantSettings(), environ=os.environ)
+        shutil.rmtree(folder.with_name(MIRROR), ignore_errors=True)
 
 
 def difference(found: Identity, wanted: Identity) -> str:

@@ -54,13 +54,18 @@ def open_qdrant(
 ) -> QdrantStore:
     """Open the collection at `settings.url`, or that in `folder`, or make it. Raises StoreUnavailable, StoreBusy,
     LibraryMismatch; StoreUnreachable for a server that does not answer."""
-    store = QdrantStore(_collection(folder, settings, environ, create=create))
+    store = closed_qdrant(folder, create=create, settings=settings, environ=environ)
     try:
         store.open(identity, create=create)
     except BaseException:
         store.close()
         raise
     return store
+
+
+def closed_qdrant(folder: Path, *, create: bool, settings: QdrantSettings, environ: Mapping[str, str]) -> QdrantStore:
+    """The same, not opened yet: no server is asked."""
+    return QdrantStore(_collection(folder, settings, environ, create=create))
 
 
 def discard_qdrant(folder: Path, *, settings: QdrantSettings, environ: Mapping[str, str]) -> None:
@@ -248,9 +253,9 @@ class QdrantStore:
 
     def _expect_lengths(self, rows: Sequence[Row]) -> None:
         """The first rows of a collection say how long a chunk usually is."""
-        lengths = [len(row.terms.split()) for row in rows]
-        if "average_terms" not in self._note and sum(lengths):
-            self._renote(average_terms=sum(lengths) / len(lengths))
+        total = len(" ".join(row.terms for row in rows).split())
+        if "average_terms" not in self._note and total:
+            self._renote(average_terms=total / len(rows))
 
     def _renote(self, **changes: Any) -> None:
         self._note = {**self._note, **changes}
