@@ -40,9 +40,7 @@ class LibrarySettings:
 
 @dataclass(frozen=True, slots=True)
 class QdrantSettings:
-    url: str = _setting(
-        "", "Qdrant server, such as https://qdrant.example:6333; empty: embedded in the library's folder."
-    )
+    url: str = _setting("", "Qdrant server, such as http://localhost:6333; empty: embedded in the library's folder.")
     collection: str = _setting("termrag", "Collection that holds the library.")
     api_key_file: str = _setting("", "File with the API key, readable by you alone; TERMRAG_QDRANT_API_KEY goes first.")
     ca_file: str = _setting("", "Certificate authority to trust for https, in PEM form; empty: those of the system.")

@@ -175,7 +175,7 @@ class Finished:
     interrupted: bool = False
 
 
-IngestEvent = Planned | Held | Indexed | Embedded | Skipped | Failed | Moved | Removed | Progress | Finished
+IngestEvent = Planned | Notice | Held | Indexed | Embedded | Skipped | Failed | Moved | Removed | Progress | Finished
 
 
 @dataclass(frozen=True, slots=True)

@@ -202,7 +202,7 @@ class Parts:
                 config.lancedb,
                 config.models.embedding,
                 config.documents,
-            ):
+            ) or old.qdrant != config.qdrant:
                 self._store = None  # not closed: a search of the other lane may be at work in it
 
     def change_environ(self, environ: Mapping[str, str]) -> None:
@@ -328,13 +328,13 @@ class Parts:
 
     def notices(self) -> tuple[str, ...]:
         """What whoever asks should know of the library."""
-        if not self.has_library():
-            return ()
-        with self.open_ledger() as ledger:
-            counts = ledger.counts()
-        if not counts.unembedded:
-            return ()
-        return (f"{counts.unembedded} of {counts.indexed} documents are found by their words only so far",)
+        found = [self._store.notice] if self._store is not None and self._store.notice else []
+        if self.has_library():
+            with self.open_ledger() as ledger:
+                counts = ledger.counts()
+            if counts.unembedded:
+                found.append(f"{counts.unembedded} of {counts.indexed} documents are found by their words only so far")
+        return tuple(found)
 
     def ingest(
         self, paths: Sequence[Path], embed: Embed, *, force: bool, rebuild: bool, wait: bool
@@ -344,7 +344,7 @@ class Parts:
         from termrag import ingest
         from termrag.ledger import WATCH_LOCK, lock_holder
 
-        with self.ingesting(embed) as (ledger, tools):
+        with self.ingesting(embed, patience_s=self.config.qdrant.patience_s) as (ledger, tools):
             yield from ingest.ingest(
                 paths or ledger.roots(),
                 ledger=ledger,
@@ -358,7 +358,7 @@ class Parts:
     def ingest_text(self, name: str, text: str, embed: Embed) -> Iterator[IngestEvent]:
         from termrag import ingest
 
-        with self.ingesting(embed) as (ledger, tools):
+        with self.ingesting(embed, patience_s=self.config.qdrant.patience_s) as (ledger, tools):
             yield from ingest.ingest_text(name, text, ledger=ledger, tools=tools)
 
     def remove(self, references: Sequence[str], embed: Embed) -> Iterator[IngestEvent]:
@@ -366,13 +366,14 @@ class Parts:
 
         if not self.has_library():
             raise NotFound(f"there is no document {references[0]}: nothing is indexed yet", "termrag add PATH")
-        with self.ingesting(embed) as (ledger, tools):
+        with self.ingesting(embed, patience_s=self.config.qdrant.patience_s) as (ledger, tools):
             named = [naming.as_text(ledger, each) for each in references]
             yield from ingest.remove(named, ledger=ledger, tools=tools)
 
     @contextmanager
-    def ingesting(self, embed: Embed) -> Iterator[tuple[Ledger, Tools]]:
-        """What a run works with, closed after it; the store is opened when the run first writes."""
+    def ingesting(self, embed: Embed, *, patience_s: float = 0.0) -> Iterator[tuple[Ledger, Tools]]:
+        """What a run works with, closed after it; the store is opened when the run first writes. It waits `patience_s`
+        for a store that does not answer."""
         from termrag.converter import Converter, Limits
         from termrag.ingest import make_tools
 
@@ -389,6 +390,7 @@ class Parts:
                     converter=converter,
                     max_bytes=settings.max_file_mb << 20,
                     chunk_tokens=settings.chunk_tokens,
+                    patience_s=patience_s,
                 ),
             )
 

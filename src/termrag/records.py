@@ -407,3 +407,4 @@ class Status:
     model_is_here: bool
     failures: tuple[Document, ...] = ()
     unembedded: int = 0  # documents that are found by their words only so far
+    store_notice: str = ""  # that the store's server does not answer, and what is done about it

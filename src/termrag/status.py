@@ -1,4 +1,5 @@
-"""What there is, at a glance: counts from the ledger, sizes from the disk; opens neither store nor model."""
+"""What there is, at a glance: counts from the ledger, sizes from the disk; opens no model, and of stores only a
+server's."""
 
 from __future__ import annotations
 
@@ -42,7 +43,20 @@ def take_status(parts: Parts) -> Status:
         model_is_here=is_remote or choice.name == "scripted" or parts.is_here(model, choice.name),
         failures=tuple(failures),
         unembedded=unembedded,
+        store_notice=_store_notice(parts),
     )
+
+
+def _store_notice(parts: Parts) -> str:
+    """Whether a server's store can be used now; one on this machine is not opened for that."""
+    if parts.config.library.store != "qdrant" or not parts.config.qdrant.url or not parts.has_library():
+        return ""
+    try:
+        store = parts.store()
+        store.stats()
+    except TermragError as error:
+        return error.message
+    return store.notice
 
 
 def _size_of(folder: Path) -> int:

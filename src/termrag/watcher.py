@@ -35,7 +35,7 @@ _PAUSES_S = (2.0, 5.0, 15.0, 60.0)
 _STATUS_S = 1.0
 _LOOK_FOR_OTHERS_S = 5.0
 
-WatchEvent = IngestEvent | Notice | Rested
+WatchEvent = IngestEvent | Rested
 
 
 class Settler:

@@ -42,6 +42,8 @@ def search(ctx: click.Context, /, words: tuple[str, ...], **options: Any) -> Non
     async def work() -> int:
         async with rag:
             hits = await rag.search(" ".join(words), limit=options["limit"], filters=filters, mode=options["mode"])
+            for notice in await rag.notices():
+                output.note(notice)
         _show(hits, options)
         return 0 if hits else 3
 

@@ -116,6 +116,10 @@ class Library(Door):
         found = await self._disk.run(lambda: self._parts.store().vectors(document_id))
         return {text_hash: vector.tolist() for text_hash, vector in found.items()}
 
+    async def notices(self) -> tuple[str, ...]:
+        """What whoever reads should know of the library now, such as that its server does not answer."""
+        return await self._disk.run(self._parts.notices)
+
     async def optimize(self) -> bool:
         """Compact and index the store now; True if anything was done."""
         return await self._disk.run(self._parts.optimize)

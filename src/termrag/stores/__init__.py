@@ -6,8 +6,10 @@ are replaced in one commit: a reader sees the old ones or the new ones, never a 
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from termrag.config import Config
+
+MIRROR = "mirror"  # folder beside the store's own, where answers come from while its server does not answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +99,10 @@ class Store(Searchable, Protocol):
     def has_snapshots(self) -> bool:
         """Whether `rows` reads one moment while others write; else who needs one holds the writer lock meanwhile."""
 
+    @property
+    def notice(self) -> str:
+        """What whoever reads should be told, such as that a mirror answers; empty when all is well."""
+
     def identity(self) -> Identity | None:
         """What the index was made with; None for a new one."""
 
@@ -119,7 +127,8 @@ class Store(Searchable, Protocol):
         """A document's vectors by `text_hash`: what need not be embedded again; without those still to come."""
 
     def scan(self) -> Iterator[IndexedChunk]:
-        """Every chunk of one consistent snapshot, grouped by nothing; for rebuilding the ledger and for checks."""
+        """Every chunk, grouped by nothing; for rebuilding the ledger and for checks. Each document comes whole, as it
+        was or as it is; all are of one moment where the store keeps versions, or while nobody writes."""
 
     def rows(self, after: str = "", *, document_ids: Sequence[str] = ()) -> Iterator[Batch]:
         """Every row with its words and its vector, in batches of about a thousand, of the snapshot that this call
@@ -159,6 +168,17 @@ def open_store(
         from termrag.stores.lancedb import open_lance
 
         return open_lance(place_of(folder, config), identity, create=create)
+    if kind == "qdrant":
+        from termrag.config import QdrantSettings
+        from termrag.stores.qdrant import closed_qdrant, open_qdrant
+
+        settings = config.qdrant if config else QdrantSettings()
+        if config and config.library.fallback and settings.url:
+            from termrag.stores.mirror import open_mirrored
+
+            store = closed_qdrant(folder, create=create, settings=settings, environ=os.environ)
+            return open_mirrored(store, folder.with_name(MIRROR), identity, create=create)
+        return open_qdrant(folder, identity, create=create, settings=settings, environ=os.environ)
     raise ConfigError(f"library.store: there is no store called {kind}", "termrag config set library.store lancedb")
 
 
@@ -170,3 +190,16 @@ def discard_store(kind: str, folder: Path, *, config: Config | None = None) -> N
         from termrag.stores.lancedb import discard_lance
 
         discard_lance(place_of(folder, config))
+    if kind == "qdrant":
+        from termrag.config import QdrantSettings
+        from termrag.stores.qdrant import discard_qdrant
+
+        discard_qdrant(folder, settings=config.qdrant if config else QdrantSettings(), environ=os.environ)
+        shutil.rmtree(folder.with_name(MIRROR), ignore_errors=True)
+
+
+def difference(found: Identity, wanted: Identity) -> str:
+    """What tells two identities apart, in one sentence."""
+    have, want = asdict(found), asdict(wanted)
+    parts = [f"{name} {have[name]}, now {want[name]}" for name in have if have[name] != want[name]]
+    return f"the library was built with another setup: {'; '.join(parts)}"

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from termrag.errors import LibraryMismatch, StoreUnavailable
 from termrag.records import Filters, IndexedChunk, Row
-from termrag.stores import Batch, Found, Identity, Lease, StoreStats
+from termrag.stores import Batch, Found, Identity, Lease, StoreStats, difference
 from termrag.stores.failures import guarded
 from termrag.stores.filters import VISIBLE, condition, one_of
 from termrag.stores.lance_leases import drop_lease, take_lease
@@ -102,6 +102,10 @@ class LanceStore:
     def has_snapshots(self) -> bool:
         return True
 
+    @property
+    def notice(self) -> str:
+        return ""
+
     # --- opening -------------------------------------------------------------------------------------------------
 
     def open(self, identity: Identity | None, *, create: bool) -> None:
@@ -122,7 +126,7 @@ class LanceStore:
                 f"the index in {self._place.target} does not say how it was made", "termrag add --rebuild"
             )
         if identity is not None and found != identity:
-            raise LibraryMismatch(_difference(found, identity), "termrag add --rebuild")
+            raise LibraryMismatch(difference(found, identity), "termrag add --rebuild")
         self._dimension = found.dimension
         self._tune()
 
@@ -385,12 +389,6 @@ def _limited(query: Any, filters: Filters, limit: int, score: str) -> pa.Table:
     if where:
         query = query.where(where)
     return query.limit(limit).select([*FOUND_COLUMNS, score]).to_arrow()
-
-
-def _difference(found: Identity, wanted: Identity) -> str:
-    have, want = asdict(found), asdict(wanted)
-    parts = [f"{name} {have[name]}, now {want[name]}" for name in have if have[name] != want[name]]
-    return f"the library was built with another setup: {'; '.join(parts)}"
 
 
 def _size_bytes(folder: Path) -> int:

@@ -21,7 +21,7 @@ def recall(store: Store, sample: Sequence[NDArray[np.float32]], limit: int = 10)
     A chunk as near as the last of the exact ones counts as found: equal texts have equal vectors, and which of them
     comes first says nothing. An empty sample or store has a recall of 1.
     """
-    found = wanted = 0
+    found, wanted = 0, 0
     for vector in sample:
         exact = store.search_vector(vector, limit, Filters(), exact=True)
         if not exact:
@@ -29,7 +29,7 @@ def recall(store: Store, sample: Sequence[NDArray[np.float32]], limit: int = 10)
         least = exact[-1].score - 1e-5
         near = store.search_vector(vector, limit, Filters())
         wanted += len(exact)
-        found += sum(each.score >= least for each in near)
+        found += len([each for each in near if each.score >= least])
     return found / wanted if wanted else 1.0
 
 
