@@ -118,6 +118,11 @@ class Parts:
                 self._store = self._open_store(create=False)
             return self._store
 
+    @property
+    def open_store(self) -> Store | None:
+        """The index, if it is open."""
+        return self._store
+
     def searchable(self) -> Searchable:
         """What a search looks through."""
         return self.store()

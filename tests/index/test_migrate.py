@@ -15,7 +15,7 @@ import pytest
 from embedding_endpoint import Endpoint, served
 from index.index_library import hashed
 from index.test_store import row
-from index.whole import Home, answers, copied, write_notes
+from index.whole import Home, answers, copied, report, write_notes
 from termrag.config import load_config
 from termrag.errors import ConfigError, LibraryBusy
 from termrag.ledger import Ledger, rebuild, watch_lock
@@ -61,6 +61,42 @@ async def test_there_and_back_again_with_the_source_dropped(home: Home, tmp_path
     assert not (tmp_path / "elsewhere" / "chunks.lance").exists()
     assert load_config(home.paths.config_file, {}).lancedb.uri == ""
     assert await answers(home) == before
+
+
+def contents(home: Home) -> dict[str, tuple[object, ...]]:
+    """Every row as the library's store has it."""
+    config = home.config()
+    folder = home.paths.library / config.library.store
+    store = open_store(config.library.store, folder, None, create=False, config=config)
+    rows = [row for batch in store.rows() for row in batch.rows]
+    store.close()
+    return {row.chunk.chunk_id: (row.chunk, row.terms, np.round(row.vector, 3).tolist()) for row in rows}
+
+
+async def test_to_qdrant_and_back_nothing_is_lost(home: Home) -> None:
+    before, rows = await answers(home), contents(home)
+    async with home.open() as rag:
+        done, _ = await copied(rag.migrate_index("qdrant"))
+        assert (await rag.index_stats()).store == "qdrant"
+        assert (await report(rag.verify_index())).problems == ()
+    assert home.config().library.store == "qdrant" and done.chunks == len(rows)
+    assert contents(home) == rows
+    there = await answers(home)
+    assert there[0] == before[0]
+    assert [[chunk for chunk, _ in each[:3]] for each in there[2::4]] == [
+        [chunk for chunk, _ in each[:3]] for each in before[2::4]
+    ], "the nearest vectors are the same"
+    shutil.rmtree(home.paths.library / "lancedb")
+    async with home.open() as rag:
+        await copied(rag.migrate_index("lancedb", drop_source=True))
+    assert contents(home) == rows
+    back = await answers(home)
+    assert back[0] == before[0]
+    for query in range(4):  # chunks of equal scores may stand in another order
+        for mode in (2, 3):
+            scores = [sorted(hit[1].fused for hit in each[4 * query + mode]) for each in (before, back)]
+            assert scores[0] == pytest.approx(scores[1])
+    assert not (home.paths.library / "qdrant").exists()
 
 
 async def test_what_changes_meanwhile_is_in_the_copy(home: Home, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from termrag.errors import ConfigError, LibraryMismatch, NotFound, StoreUnavaila
 from termrag.events import Copied, CopyEvent
 from termrag.indexing.documents import read_documents, settled, table_of_documents
 from termrag.indexing.fileset import Manifest, Writer, check_files, read_manifest, read_rows
-from termrag.indexing.opening import open_as_it_is, place_by, require_unwatched, shaping_settings
+from termrag.indexing.opening import as_it_is, place_by, require_unwatched, shaping_settings
 from termrag.indexing.pace import Pace
 from termrag.ledger import Ledger
 from termrag.parts import Parts
@@ -59,8 +59,7 @@ def _write(parts: Parts, folder: Path, kind: str) -> Iterator[CopyEvent]:
         raise NotFound("nothing is indexed yet", "termrag add PATH")
     with ExitStack() as stack:
         ledger = stack.enter_context(parts.open_ledger())
-        store = open_as_it_is(parts)
-        stack.callback(store.close)
+        store = stack.enter_context(as_it_is(parts))
         writer = stack.enter_context(Writer(folder))
         locked = stack.enter_context(ExitStack())
         locked.enter_context(ledger.lock())

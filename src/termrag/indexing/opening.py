@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from termrag.config import Config
@@ -14,9 +16,18 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def open_as_it_is(parts: Parts) -> Store:
-    """The index whatever made it: close it. Raises StoreUnavailable where there is none."""
-    return open_by(parts, parts.config, None, create=False)
+@contextmanager
+def as_it_is(parts: Parts) -> Iterator[Store]:
+    """The index whatever made it; the one that is open already, since some can be open only once. Raises
+    StoreUnavailable where there is none."""
+    if parts.open_store is not None:
+        yield parts.open_store
+        return
+    store = open_by(parts, parts.config, None, create=False)
+    try:
+        yield store
+    finally:
+        store.close()
 
 
 def open_by(parts: Parts, config: Config, identity: Identity | None, *, create: bool) -> Store:

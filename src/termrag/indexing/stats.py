@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from termrag.indexing.opening import open_as_it_is, place_by
+from termrag.indexing.opening import as_it_is, place_by
 from termrag.indexstate import IndexStats
 from termrag.parts import Parts
 
 
 def take_stats(parts: Parts) -> IndexStats:
     """Open the store as it is, also one made with another setup. Raises StoreUnavailable where there is none."""
-    store = open_as_it_is(parts)
-    try:
+    with as_it_is(parts) as store:
         found, identity = store.stats(), store.identity()
-    finally:
-        store.close()
     documents = chunks = waiting = 0
     if parts.has_library():
         with parts.open_ledger() as ledger:

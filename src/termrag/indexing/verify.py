@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from termrag.errors import NotFound
 from termrag.events import Examined, IngestEvent, VerifyEvent
-from termrag.indexing.opening import open_as_it_is
+from termrag.indexing.opening import as_it_is
 from termrag.indexing.pace import Pace
 from termrag.indexstate import IndexReport, Problem
 from termrag.ledger import Ledger, rebuild
@@ -60,19 +60,15 @@ def verify(parts: Parts, embed: Embed, *, fix: bool = False) -> Iterator[VerifyE
     store."""
     if not parts.has_library() and not fix:
         raise NotFound("there is no ledger", "termrag index verify --fix fills one from the store")
-    with parts.open_ledger() as ledger:
-        store = open_as_it_is(parts)
-        try:
-            if fix and not ledger.documents():
-                with ledger.lock():
-                    rebuild(ledger, store)
-            sample = _Sample()
-            problems = yield from _compare(ledger, store, sample)
-            if fix:
-                problems = _mend(problems, ledger, store)
-            recall, found = _recall(store, sample.queries(), fix=fix)
-        finally:
-            store.close()
+    with parts.open_ledger() as ledger, as_it_is(parts) as store:
+        if fix and not ledger.documents():
+            with ledger.lock():
+                rebuild(ledger, store)
+        sample = _Sample()
+        problems = yield from _compare(ledger, store, sample)
+        if fix:
+            problems = _mend(problems, ledger, store)
+        recall, found = _recall(store, sample.queries(), fix=fix)
     if fix:
         yield from _take_in(parts, embed)
         problems = _mended(parts, problems)
