@@ -93,6 +93,9 @@ def _compare(ledger: Ledger, store: Store, sample: _Sample) -> Generator[VerifyE
             stored.setdefault(chunk.document_id, _Stored(chunk.path, chunk.content_hash)).take(row)
             sample.take(row)
         yield pace.step(len(batch.rows))
+    if store.is_shared:  # what this ledger does not know, another machine's may
+        known = {each.id for each in documents}
+        stored = {document_id: found for document_id, found in stored.items() if document_id in known}
     return list(_problems(documents, stored))
 
 
