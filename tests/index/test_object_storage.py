@@ -81,6 +81,6 @@ async def test_a_bucket_that_is_not_there_is_a_plain_error(
 ) -> None:
     home = Home(tmp_path / "home", endpoint, {"lancedb": {"uri": "s3://other/library", "options": bucket[1]}})
     async with home.open() as rag:
-        with pytest.raises(StoreUnavailable):
+        with pytest.raises(StoreUnavailable, match=r"other/library cannot be opened: NoSuchBucket"):
             await rag.search("lamp")
     assert os.environ["AWS_ACCESS_KEY_ID"] == "testing"
