@@ -84,6 +84,24 @@ async def test_one_machine_writes_a_folder_and_the_other_is_told_which(
         _ = [event async for event in first.sync()]
 
 
+async def test_a_machine_takes_over_a_folder_and_its_documents_keep_their_ids(
+    machines: tuple[Home, Home], tmp_path: Path
+) -> None:
+    here, there = machines
+    folder = write_notes(tmp_path / "notes", 4)
+    async with here.open() as rag:
+        await rag.watch_folder(folder)
+        _ = [event async for event in rag.sync()]
+        before = {each.id: each.content_hash for each in await rag.documents()}
+    await there.add(write_notes(tmp_path / "other", 2, seed=2))
+    async with there.open() as rag:
+        await rag.watch_folder(folder)
+        assert (await report(rag.verify_index(fix=True))).problems == ()
+        _ = [event async for event in rag.sync()]
+        now = {each.id: each.content_hash for each in await rag.documents() if str(folder) in each.path}
+        assert now == before and (await rag.index_stats()).stored_documents == len(before) + 3
+
+
 async def test_verify_leaves_the_other_machines_documents_alone(machines: tuple[Home, Home], tmp_path: Path) -> None:
     here, there = machines
     await here.add(write_notes(tmp_path / "notes", 3))

@@ -61,9 +61,8 @@ def verify(parts: Parts, embed: Embed, *, fix: bool = False) -> Iterator[VerifyE
     if not parts.has_library() and not fix:
         raise NotFound("there is no ledger", "termrag index verify --fix fills one from the store")
     with parts.open_ledger() as ledger, as_it_is(parts) as store:
-        if fix and not ledger.documents():
-            with ledger.lock():
-                rebuild(ledger, store)
+        if fix:
+            _fill(ledger, store)
         sample = _Sample()
         problems = yield from _compare(ledger, store, sample)
         if fix:
@@ -75,6 +74,15 @@ def verify(parts: Parts, embed: Embed, *, fix: bool = False) -> Iterator[VerifyE
     with parts.open_ledger() as ledger:
         counts = ledger.counts()
     yield Examined(IndexReport(counts.indexed, counts.chunks, (*problems, *found), recall))
+
+
+def _fill(ledger: Ledger, store: Store) -> None:
+    """Take into the ledger what it has lost, or what another machine has put into a folder that is watched here."""
+    with ledger.lock():
+        if not ledger.documents():
+            rebuild(ledger, store)
+        elif store.is_shared:
+            rebuild(ledger, store, below=[each.path for each in ledger.watching.folders()])
 
 
 def _compare(ledger: Ledger, store: Store, sample: _Sample) -> Generator[VerifyEvent, None, list[Problem]]:
