@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from embedding_endpoint import Endpoint, served
-from index.whole import Home, answers, report, write_notes
-from termrag.errors import LibraryBusy
+from index.whole import Home, answers, copied, report, write_notes
+from termrag.errors import ConfigError, LibraryBusy
 from termrag.events import Answered
 from termrag.ledger import Ledger
 
@@ -100,6 +100,20 @@ async def test_a_machine_takes_over_a_folder_and_its_documents_keep_their_ids(
         _ = [event async for event in rag.sync()]
         now = {each.id: each.content_hash for each in await rag.documents() if str(folder) in each.path}
         assert now == before and (await rag.index_stats()).stored_documents == len(before) + 3
+
+
+async def test_nothing_is_read_into_a_store_that_another_machine_has_filled(
+    machines: tuple[Home, Home], tmp_path: Path
+) -> None:
+    here, there = machines
+    await here.add(write_notes(tmp_path / "notes", 3))
+    async with here.open() as rag:
+        await copied(rag.export_index(tmp_path / "set"))
+    async with there.open() as rag:
+        with pytest.raises(ConfigError, match=r"holds \d+ chunks already"):
+            await copied(rag.import_index(tmp_path / "set"))
+    async with here.open() as rag:
+        assert (await report(rag.verify_index())).problems == ()
 
 
 async def test_verify_leaves_the_other_machines_documents_alone(machines: tuple[Home, Home], tmp_path: Path) -> None:

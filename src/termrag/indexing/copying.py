@@ -162,6 +162,17 @@ def _require_room(ledger: Ledger, parts: Parts, *, replace: bool) -> None:
         raise ConfigError(
             f"the library {parts.library_folder} holds {counts.indexed} documents already", "--yes replaces them"
         )
+    if not (counts.pending or replace) and (chunks := _stored(parts)):  # a store may be shared with other machines
+        place = place_by(parts, parts.config)
+        raise ConfigError(f"the index in {place} holds {chunks} chunks already", "--yes replaces them")
+
+
+def _stored(parts: Parts) -> int:
+    try:
+        with as_it_is(parts) as store:
+            return store.stats().rows
+    except StoreUnavailable:
+        return 0
 
 
 def _require_same_setup(parts: Parts, manifest: Manifest) -> None:
