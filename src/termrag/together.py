@@ -56,6 +56,9 @@ class Together(Parts):
     def has_library(self) -> bool:
         return any(parts.has_library() for parts in self._members.values())
 
+    def version(self) -> int:
+        return hash(tuple(parts.version() for parts in self._each()))
+
     def content_hashes(self, document_ids: Collection[str]) -> dict[str, str]:
         return {key: value for parts in self._each() for key, value in parts.content_hashes(document_ids).items()}
 
