@@ -29,7 +29,43 @@ def _setting(
 @dataclass(frozen=True, slots=True)
 class LibrarySettings:
     path: str = _setting("", "Folder of the index; empty: the platform's data folder.")
-    store: str = _setting("lancedb", "Where vectors and words live.", one_of=("lancedb",))
+    collection: str = _setting("", "Named library that is meant where none is named; empty: the default one.")
+    store: str = _setting("lancedb", "Where vectors and words live.", one_of=("lancedb", "qdrant"))
+    fallback: str = _setting(
+        "",
+        "Where answers come from while a Qdrant server does not answer: lancedb keeps a mirror here; empty: nowhere.",
+        one_of=("", "lancedb"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class QdrantSettings:
+    url: str = _setting("", "Qdrant server, such as http://localhost:6333; empty: embedded in the library's folder.")
+    collection: str = _setting("termrag", "Collection that holds the library.")
+    api_key_file: str = _setting("", "File with the API key, readable by you alone; TERMRAG_QDRANT_API_KEY goes first.")
+    ca_file: str = _setting("", "Certificate authority to trust for https, in PEM form; empty: those of the system.")
+    prefer_grpc: bool = _setting(False, "Speak gRPC where the client can; its port must be open too.")
+    grpc_port: int = _setting(6334, "Port for gRPC.", low=1, high=65_535)
+    shards: int = _setting(1, "Parts a new collection is cut into.", low=1, high=10_000)
+    replication: int = _setting(1, "Copies of every part of a new collection.", low=1, high=100)
+    write_consistency: int = _setting(1, "Copies that must confirm a write.", low=1, high=100)
+    quantization: str = _setting(
+        "none", "Smaller vectors for searching, in a new collection.", one_of=("none", "scalar", "binary")
+    )
+    on_disk: bool = _setting(False, "Keep the vectors of a new collection on disk instead of in memory.")
+    timeout_s: float = _setting(5.0, "Longest wait for an answer to a search.", low=0.1, high=600)
+    write_timeout_s: float = _setting(60.0, "Longest wait for a write.", low=0.1, high=3600)
+    patience_s: float = _setting(120.0, "An add waits so long for a server that does not answer.", low=0, high=86_400)
+
+
+@dataclass(frozen=True, slots=True)
+class LanceSettings:
+    uri: str = _setting(
+        "", "Where the tables lie, if not in the library's folder: s3://bucket/prefix, gs://bucket/prefix, a folder."
+    )
+    options: tuple[str, ...] = _setting(
+        (), "What the object store must be told, each key=value; keys and secrets are better in its environment."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +194,8 @@ class Config:
     """All settings, checked. `source` names the file they came from, for error messages."""
 
     library: LibrarySettings = field(default_factory=LibrarySettings)
+    qdrant: QdrantSettings = field(default_factory=QdrantSettings)
+    lancedb: LanceSettings = field(default_factory=LanceSettings)
     models: ModelSettings = field(default_factory=ModelSettings)
     openai: OpenAISettings = field(default_factory=OpenAISettings)
     generation: GenerationSettings = field(default_factory=GenerationSettings)
@@ -186,12 +224,16 @@ def load_config(file: Path, environ: Mapping[str, str] | None = None) -> Config:
     """Defaults, then `file` if it exists, then TERMRAG_* of the environment. Raises ConfigError."""
     config = Config()
     if file.exists():
-        try:
-            values = tomllib.loads(file.read_text(encoding="utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{file}: {error}", "termrag config edit") from error
-        config = config.with_values(values, str(file))
-    return config.with_values(_from_environment(os.environ if environ is None else environ), "environment")
+        config = config.with_values(read_settings(file), str(file))
+    return config.with_values(from_environment(os.environ if environ is None else environ), "environment")
+
+
+def read_settings(file: Path) -> dict[str, Any]:
+    """The section tables of a settings file, not yet checked. Raises ConfigError for what is no TOML."""
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file}: {error}", "termrag config edit") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,7 +364,8 @@ def _checked(value: Any, kind: Any, metadata: Mapping[str, Any], where: str) -> 
 _KIND_NAMES = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
 
 
-def _from_environment(environ: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+def from_environment(environ: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """What TERMRAG_SECTION_KEY says, as section tables. Raises ConfigError."""
     values: dict[str, dict[str, Any]] = {}
     for section in _section_names():
         for key, kind in _setting_types(section).items():

@@ -10,6 +10,7 @@
     ├── LibraryMismatch                 5    409   the library was built with another embedder or layout
     ├── StoreBusy                       5    409   the store refused a write after several tries
     ├── StoreUnavailable                5    503   the store cannot be reached or is out of space
+    │   └── StoreUnreachable            5    503   the server of the store does not answer; try again later
     ├── ServiceFailed                   1    500   the service manager is not there, or refused
     └── NotFound                        1    404   no such document, session or model
 
@@ -105,6 +106,10 @@ class StoreUnavailable(TermragError):  # noqa: N818
 
     exit_code = 5
     http_status = 503
+
+
+class StoreUnreachable(StoreUnavailable):
+    """The server of the store does not answer. Nothing is lost, and repeating is safe."""
 
 
 class NotFound(TermragError):  # noqa: N818

@@ -1,4 +1,5 @@
-"""What there is, at a glance: counts from the ledger, sizes from the disk; opens neither store nor model."""
+"""What there is, at a glance: counts from the ledger, sizes from the disk; opens no model, and of stores only a
+server's."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from termrag.records import Status
 
 if TYPE_CHECKING:
     from termrag.parts import Parts
+    from termrag.stores import StoreStats
 
 
 def take_status(parts: Parts) -> Status:
@@ -28,6 +30,8 @@ def take_status(parts: Parts) -> Status:
             counts = ledger.counts()
             documents, failed, chunks, unembedded = counts.indexed, counts.failed, counts.chunks, counts.unembedded
             failures = ledger.failures()
+    elif (held := _held_by_store(parts)) is not None:
+        documents, chunks = held.documents, held.rows
     return Status(
         library=str(parts.library_folder),
         documents=documents,
@@ -42,7 +46,35 @@ def take_status(parts: Parts) -> Status:
         model_is_here=is_remote or choice.name == "scripted" or parts.is_here(model, choice.name),
         failures=tuple(failures),
         unembedded=unembedded,
+        store_notice=_store_notice(parts),
     )
+
+
+def _held_by_store(parts: Parts) -> StoreStats | None:
+    """What a store holds that has no ledger on this machine, which only reads; None where there is no store."""
+    from termrag.stores import open_store
+
+    kind = parts.config.library.store
+    try:
+        store = open_store(kind, parts.library_folder / kind, None, create=False, config=parts.config)
+    except TermragError:
+        return None
+    try:
+        return store.stats()
+    finally:
+        store.close()
+
+
+def _store_notice(parts: Parts) -> str:
+    """Whether a server's store can be used now; one on this machine is not opened for that."""
+    if parts.config.library.store != "qdrant" or not parts.config.qdrant.url or not parts.has_library():
+        return ""
+    try:
+        store = parts.store()
+        store.stats()
+    except TermragError as error:
+        return error.message
+    return store.notice
 
 
 def _size_of(folder: Path) -> int:

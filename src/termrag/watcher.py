@@ -35,7 +35,7 @@ _PAUSES_S = (2.0, 5.0, 15.0, 60.0)
 _STATUS_S = 1.0
 _LOOK_FOR_OTHERS_S = 5.0
 
-WatchEvent = IngestEvent | Notice | Rested
+WatchEvent = IngestEvent | Rested
 
 
 class Settler:
@@ -189,6 +189,7 @@ class Watcher:
             finally:
                 if self._eyes is not None:
                     await asyncio.to_thread(self._eyes.close)
+                await self._disk.run(watching.release, self._parts)
                 self._status = replace(self._status, state=WatchState.OFF, working="", queued=0, eta_s=None)
                 await self._write_status()
 

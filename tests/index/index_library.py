@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from index.store_kinds import Kind
 from termrag.converter import Converter
 from termrag.events import IngestEvent
 from termrag.ingest import Tools, ingest, ingest_text, make_tools, remove
 from termrag.ledger import Ledger
-from termrag.stores import Identity, Store, discard_store, open_store
+from termrag.stores import Identity, Store, discard_store
 
 DIMENSION = 16
 IDENTITY = Identity("hashed-words", DIMENSION, "1/64", "1")
@@ -34,6 +35,8 @@ class Library:
 
     folder: Path
     identity: Identity = IDENTITY
+    kind: Kind = field(default_factory=lambda: Kind("lancedb"))
+    patience_s: float = 0.0
     embedded: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -43,14 +46,14 @@ class Library:
 
     def store(self) -> Store:
         if self._store is None:
-            self._store = open_store("lancedb", self.folder / "lancedb", self.identity, create=True)
+            self._store = self.kind.open(self.folder / self.kind.store, self.identity)
         return self._store
 
     def discard(self) -> None:
         if self._store is not None:
             self._store.close()
             self._store = None
-        discard_store("lancedb", self.folder / "lancedb")
+        discard_store(self.kind.store, self.folder / self.kind.store, config=self.kind.config)
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         self.embedded += texts
@@ -65,6 +68,7 @@ class Library:
             converter=self.converter,
             max_bytes=5_000_000,
             chunk_tokens=64,
+            patience_s=self.patience_s,
         )
 
     def stream(self, *paths: Path, force: bool = False, rebuild: bool = False) -> Iterator[IngestEvent]:

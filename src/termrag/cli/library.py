@@ -14,7 +14,19 @@ import click
 
 from termrag.cli import output
 from termrag.cli.session import open_rag, read_stdin
-from termrag.events import Failed, Finished, Held, Indexed, IngestEvent, Moved, Planned, Progress, Removed, Skipped
+from termrag.events import (
+    Failed,
+    Finished,
+    Held,
+    Indexed,
+    IngestEvent,
+    Moved,
+    Notice,
+    Planned,
+    Progress,
+    Removed,
+    Skipped,
+)
 from termrag.wire import event, plain
 
 if TYPE_CHECKING:
@@ -124,6 +136,8 @@ def _draw(item: IngestEvent, *, quiet: bool) -> None:
             )
         case Indexed(path=path, warnings=warnings) if warnings and not quiet:
             output.note(f"note: {output.one_line(path)}: {'; '.join(warnings)}")
+        case Notice(message):
+            output.note(message)
         case Moved() | Removed() | _:
             pass
 
@@ -303,6 +317,7 @@ def _show_status(now: Status) -> None:
         ("documents", f"{now.documents} indexed, {now.failed} failed{words_only}"),
         ("chunks", str(now.chunks)),
         ("store", f"{now.store}, {output.size(now.size_bytes)}"),
+        *([("", now.store_notice)] if now.store_notice else []),
         ("embedding", now.embedder),
         ("model", f"{now.model} ({here})"),
         ("engine", f"{now.engine}: {now.engine_reason}"),

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from termrag.folders import FoundFile
+from termrag.ingest.patience import tend
 from termrag.ingest.prepare import Bad, Prepared, Same
 from termrag.ingest.tools import Tools
 from termrag.ledger import FileEntry, Ledger, new_document_id
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-_BATCH = 500
+BATCH = 500  # documents of one commit that moves or removes
 
 
 def commit_documents(
@@ -50,7 +51,7 @@ def commit_documents(
             [_document(document_id, each, vectors) for document_id, each in kept],
             [_entry(document_id, each.file, each.content_hash, tools.recipe) for document_id, each in kept],
         )
-        store.maintain()
+        tend(store)
 
 
 def commit_failures(bad: Sequence[Bad], ledger: Ledger, tools: Tools) -> None:
@@ -77,9 +78,9 @@ def commit_places(same: Sequence[Same], ledger: Ledger, tools: Tools) -> list[Sa
     """Give documents whose bytes did not change their new path and time, and return those that were still free to
     take."""
     done: list[Same] = []
-    for start in range(0, len(same), _BATCH):
+    for start in range(0, len(same), BATCH):
         with ledger.lock():
-            batch = [each for each in same[start : start + _BATCH] if _is_free(each, ledger)]
+            batch = [each for each in same[start : start + BATCH] if _is_free(each, ledger)]
             changed = [each for each in batch if _needs_store(each)]
             if changed:
                 ledger.begin((each.entry.id, each.file.path) for each in changed)
@@ -87,7 +88,7 @@ def commit_places(same: Sequence[Same], ledger: Ledger, tools: Tools) -> list[Sa
                 tools.open_store().relocate(places)
             ledger.touch([_touched(each, tools.recipe) for each in batch])
             if changed:
-                tools.open_store().maintain()
+                tend(tools.open_store())
         done += batch
     return done
 
@@ -95,16 +96,16 @@ def commit_places(same: Sequence[Same], ledger: Ledger, tools: Tools) -> list[Sa
 def commit_removals(entries: Sequence[FileEntry], ledger: Ledger, tools: Tools) -> list[FileEntry]:
     """Take documents out and return those that went; one that moved or was indexed anew meanwhile stays."""
     gone: list[FileEntry] = []
-    for start in range(0, len(entries), _BATCH):
+    for start in range(0, len(entries), BATCH):
         with ledger.lock():
-            batch = [each for each in entries[start : start + _BATCH] if _is_still(each, ledger)]
+            batch = [each for each in entries[start : start + BATCH] if _is_still(each, ledger)]
             ledger.begin_removal([each.id for each in batch])
             stored = [each.id for each in batch if each.state != DocumentState.FAILED]
             if stored:
                 tools.open_store().delete(stored)
             ledger.forget([each.id for each in batch])
             if stored:
-                tools.open_store().maintain()
+                tend(tools.open_store())
         gone += batch
     return gone
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from termrag import analysis
 from termrag.errors import EngineFailed
 from termrag.events import Embedded, Progress
+from termrag.ingest.patience import tend
 from termrag.ingest.tools import Tools
 from termrag.ledger import FileEntry, Ledger
 
@@ -73,7 +74,7 @@ def follow(ledger: Ledger, tools: Tools, embedding: Embedding, *, once: bool = F
             store = tools.open_store()
             store.fill([each.id for each in batch], vectors)
             ledger.note_embedded(batch)
-            store.maintain()
+            tend(store)
         files_done += len(batch)
         yield Embedded(len(batch), len(texts))
         if once:

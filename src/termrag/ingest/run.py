@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
-from termrag.events import Failed, Finished, Indexed, IngestEvent, Moved, Planned, Progress, Removed, Skipped
-from termrag.ingest.commit import commit_documents, commit_failures, commit_places, commit_removals
+from termrag.errors import StoreUnreachable
+from termrag.events import Failed, Finished, Indexed, IngestEvent, Moved, Notice, Planned, Progress, Removed, Skipped
+from termrag.ingest.commit import BATCH, commit_documents, commit_failures, commit_places, commit_removals
 from termrag.ingest.follow import Embedding, by_length, follow
+from termrag.ingest.patience import patiently
 from termrag.ingest.plan import Plan, Work
 from termrag.ingest.prepare import Bad, Prepared, Same, prepare
 from termrag.ingest.tools import Tools
@@ -24,6 +27,8 @@ _MOST_CHUNKS = 2048  # chunks per commit
 _MOST_WAITING = 256  # documents that wait for a commit
 _COMMIT_S = 2.0  # so long at most: what is read is soon found by its words
 _PROGRESS_S = 0.1
+_T = TypeVar("_T")
+
 _REMEMBERED = 8192  # vectors kept for copies that follow in the same run
 
 
@@ -35,6 +40,7 @@ class Run:
         self._tools = tools
         self._force = force
         self._follow = follow
+        self._patience_s = tools.patience_s
         self._begun = self._committed = time.monotonic()
         self._embedding = Embedding(tools)
         self._shown = 0.0
@@ -77,7 +83,7 @@ class Run:
         yield from self._settle()
         yield from self._remove(plan)
         if self._follow:
-            yield from follow(self._ledger, self._tools, self._embedding)
+            yield from self._embed_the_rest()
 
     def remove(self, plan: Plan) -> Iterator[IngestEvent]:
         yield _planned(plan)
@@ -98,13 +104,14 @@ class Run:
         )
 
     def flush(self) -> list[IngestEvent]:
-        """Commit the documents that were read, and return what happened."""
+        """Commit the documents that were read, and return what happened. Nothing is waited for any more."""
+        self._patience_s = 0.0
         return list(self._settle())
 
     # --- stages --------------------------------------------------------------------------------------------------
 
     def _take(self, work: Work) -> Iterator[IngestEvent]:
-        outcome = prepare(work, self._ledger, self._tools, force=self._force)
+        outcome = yield from self._patiently(lambda: prepare(work, self._ledger, self._tools, force=self._force))
         match outcome:
             case Same():
                 self._same.append(outcome)
@@ -145,14 +152,15 @@ class Run:
         """Commit what is ready. The events come after the commit: what is told is lasting."""
         ready = self._waiting
         known = {text_hash: vector for each in ready for text_hash, vector in each.known.items()}
-        commit_documents(ready, {**self._vectors, **known}, self._ledger, self._tools)
+        vectors = {**self._vectors, **known}
+        yield from self._patiently(lambda: commit_documents(ready, vectors, self._ledger, self._tools))
         self._waiting, self._waiting_chunks, self._missing = [], 0, {}
         self._committed = time.monotonic()
         fresh = self._fresh(ready)
         while len(self._vectors) > _REMEMBERED:
             self._vectors.popitem(last=False)
         bad, self._bad = self._bad, []
-        commit_failures(bad, self._ledger, self._tools)
+        yield from self._patiently(lambda: commit_failures(bad, self._ledger, self._tools))
         self.failed += len(bad)
         self._files_done += len(bad)
         self._bytes_done += sum(each.work.file.size for each in bad)
@@ -175,12 +183,14 @@ class Run:
 
     def _settle_same(self) -> Iterator[IngestEvent]:
         same, self._same = self._same, []
-        for each in commit_places(same, self._ledger, self._tools):
-            if each.entry.path == each.file.path:
-                self.unchanged += 1
-            else:
-                self.moved += 1
-                yield Moved(each.entry.path, each.file.path)
+        for start in range(0, len(same), BATCH):
+            part = same[start : start + BATCH]
+            for each in (yield from self._patiently(partial(commit_places, part, self._ledger, self._tools))):
+                if each.entry.path == each.file.path:
+                    self.unchanged += 1
+                else:
+                    self.moved += 1
+                    yield Moved(each.entry.path, each.file.path)
         self._files_done += len(same)
         self._bytes_done += sum(each.file.size for each in same)
 
@@ -191,9 +201,27 @@ class Run:
         self._bytes_done += sum(each.file.size for each in ready)
 
     def _remove(self, plan: Plan) -> Iterator[IngestEvent]:
-        for entry in commit_removals(plan.removals, self._ledger, self._tools):
-            self.removed += 1
-            yield Removed(entry.path)
+        for start in range(0, len(plan.removals), BATCH):
+            part = plan.removals[start : start + BATCH]
+            gone = yield from self._patiently(partial(commit_removals, part, self._ledger, self._tools))
+            for entry in gone:
+                self.removed += 1
+                yield Removed(entry.path)
+
+    def _embed_the_rest(self) -> Iterator[IngestEvent]:
+        """The vectors that are still to come; after a pause it begins again with the batch that was broken off."""
+        while True:
+            try:
+                yield from follow(self._ledger, self._tools, self._embedding)
+            except StoreUnreachable:
+                if not self._patience_s:
+                    raise
+                yield from self._patiently(lambda: self._tools.open_store().stats())
+            else:
+                return
+
+    def _patiently(self, step: Callable[[], _T]) -> Generator[Notice, None, _T]:
+        return patiently(step, self._patience_s)
 
     def _progress(self, current: str) -> Iterator[IngestEvent]:
         now = time.monotonic()

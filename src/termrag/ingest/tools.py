@@ -24,7 +24,8 @@ Embed = Callable[[Sequence[str]], "NDArray[np.float32]"]
 class Tools:
     """`embed` gives unit vectors in input order; `open_store` the same open store each time, made if there is none;
     `discard_store` empties it before a rebuild. `recipe` names the versions of reader and chunker: another recipe means
-    that a file is read again. `read` and `fingerprint` raise UnreadableFile."""
+    that a file is read again. `read` and `fingerprint` raise UnreadableFile. For a store that does not answer a run
+    waits `patience_s`."""
 
     is_readable: Callable[[str], bool]
     fingerprint: Callable[[str], Fingerprint]
@@ -34,6 +35,7 @@ class Tools:
     open_store: Callable[[], Store]
     discard_store: Callable[[], None]
     recipe: str
+    patience_s: float = 0.0
 
 
 def make_tools(
@@ -45,6 +47,7 @@ def make_tools(
     converter: Converter,
     max_bytes: int,
     chunk_tokens: int,
+    patience_s: float = 0.0,
 ) -> Tools:
     """The tools that termrag itself uses; nothing is opened here."""
     from termrag import readers
@@ -58,5 +61,6 @@ def make_tools(
         embed=embed,
         open_store=open_store,
         discard_store=discard_store,
+        patience_s=patience_s,
         recipe=f"{readers.READER_VERSION}/{CHUNKER_VERSION}/{chunk_tokens}",
     )

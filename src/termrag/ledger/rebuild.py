@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from termrag.folders import is_below
 from termrag.ledger.files import FileEntry, Ledger
 from termrag.records import Document, DocumentState
 
@@ -11,11 +13,17 @@ if TYPE_CHECKING:
     from termrag.stores import Store
 
 
-def rebuild(ledger: Ledger, store: Store) -> int:
-    """Fill an empty ledger from the store and return the number of documents. The next run compares each file's bytes
-    once, and embeds nothing that is in the store."""
+def rebuild(ledger: Ledger, store: Store, *, below: Sequence[str] | None = None) -> int:
+    """Fill an empty ledger from the store and return the number of documents; one that is not empty with what it does
+    not know `below` some folders. The next run compares each file's bytes once, and embeds nothing that is in the
+    store."""
     found: dict[str, Document] = {}
+    known_ids = set() if below is None else {each.id for each in ledger.entries().values()}
     for chunk in store.scan():
+        if below is not None and not any(is_below(chunk.path, folder) for folder in below):
+            continue
+        if chunk.document_id in known_ids:
+            continue
         known = found.get(chunk.document_id)
         found[chunk.document_id] = Document(
             id=chunk.document_id,

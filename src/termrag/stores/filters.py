@@ -34,7 +34,7 @@ def condition(filters: Filters) -> str:
     if filters.document_ids:
         parts.append(one_of("document_id", filters.document_ids))
     if filters.globs:
-        parts.append(_any(_glob(_glob_text(glob)) for glob in filters.globs))
+        parts.append(_any(_glob(glob_text(glob)) for glob in filters.globs))
     if filters.types:
         parts.append(_any(f"ends_with(lower(path), {sql_text('.' + suffix.lower())})" for suffix in filters.types))
     if filters.after_ns is not None:
@@ -50,7 +50,7 @@ def _glob(glob: str) -> str:
     return f"(starts_with(path, {sql_text(prefix)}) AND {exact})" if prefix else exact
 
 
-def _glob_text(glob: str) -> str:
+def glob_text(glob: str) -> str:
     """The glob with its odd bytes spelled as in `path_text`; a backslash must be doubled to mean itself."""
     return _ODD_BYTE.sub(lambda odd: f"\\\\x{ord(odd[0]) - 0xDC00:02x}", glob)
 

@@ -20,9 +20,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from termrag.errors import LibraryMismatch, StoreUnavailable
 from termrag.records import Filters, IndexedChunk, Row
-from termrag.stores import Found, Identity, StoreStats
+from termrag.stores import Batch, Found, Identity, Lease, StoreStats, difference
 from termrag.stores.failures import guarded
 from termrag.stores.filters import VISIBLE, condition, one_of
+from termrag.stores.lance_leases import drop_lease, take_lease
+from termrag.stores.lance_place import Place, connect
+from termrag.stores.lance_scan import batches, batches_of, pinned, release_old
 from termrag.stores.rows import FOUND_COLUMNS, chunks_of, schema_for, table_of, tombstone_positions, with_vectors
 
 if TYPE_CHECKING:
@@ -42,42 +45,60 @@ _ALL = 2**31 - 1
 _T = TypeVar("_T")
 
 
-def open_lance(folder: Path, identity: Identity | None, *, create: bool) -> LanceStore:
-    """Open the table in `folder`, or make it. Raises StoreUnavailable, LibraryMismatch."""
-    if not folder.is_dir() and not create:
+def open_lance(place: Place, identity: Identity | None, *, create: bool) -> LanceStore:
+    """Open the table at `place`, or make it. Raises StoreUnavailable, LibraryMismatch."""
+    folder = place.folder
+    if not folder.is_dir() and not create and not place.is_shared:
         raise StoreUnavailable(f"there is no index in {folder}", "termrag add PATH")
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    folder.chmod(0o700)
-    store = LanceStore(folder)
+    if create:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)
+    store = LanceStore(place)
     store.open(identity, create=create)
     return store
 
 
-def discard_lance(folder: Path) -> None:
+def discard_lance(place: Place) -> None:
     """Delete the index and all that is in it."""
-    shutil.rmtree(folder, ignore_errors=True)
+    if place.is_shared:
+        connection = connect(place)
+        if _TABLE in guarded(lambda: connection.list_tables().tables):
+            guarded(lambda: connection.drop_table(_TABLE))
+        place.index_note.unlink(missing_ok=True)
+        return  # the folder beside may hold an index of its own
+    shutil.rmtree(place.folder, ignore_errors=True)
 
 
 class LanceStore:
     """One open table; every method is one call into LanceDB, retried where another process may be in the way."""
 
-    def __init__(self, folder: Path) -> None:
-        os.environ.setdefault("LANCEDB_LOG", "error")  # its warnings would be written over the screen
-        import lancedb
-
-        self._folder = folder
-        self._connection = lancedb.connect(str(folder), read_consistency_interval=timedelta(0))
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._folder = place.folder
+        self._connection = connect(place)
         self._table: Any = None
         self._dimension = 0
         self._nprobes = 20
         self._refine = 10
+
+    @property
+    def is_shared(self) -> bool:
+        return self._place.is_shared
+
+    @property
+    def has_snapshots(self) -> bool:
+        return True
+
+    @property
+    def notice(self) -> str:
+        return ""
 
     # --- opening -------------------------------------------------------------------------------------------------
 
     def open(self, identity: Identity | None, *, create: bool) -> None:
         """Open the table and hold its identity against `identity`, where one is given."""
         if not self._exists() and (not create or identity is None):
-            raise StoreUnavailable(f"there is no index in {self._folder}", "termrag add PATH")
+            raise StoreUnavailable(f"there is no index in {self._place.target}", "termrag add PATH")
         if create and identity is not None:
             with self._creating():
                 if not self._exists():
@@ -88,9 +109,11 @@ class LanceStore:
             self._table = guarded(lambda: self._connection.open_table(_TABLE))
         found = self.identity()
         if found is None:
-            raise StoreUnavailable(f"the index in {self._folder} does not say how it was made", "termrag add --rebuild")
+            raise StoreUnavailable(
+                f"the index in {self._place.target} does not say how it was made", "termrag add --rebuild"
+            )
         if identity is not None and found != identity:
-            raise LibraryMismatch(_difference(found, identity), "termrag add --rebuild")
+            raise LibraryMismatch(difference(found, identity), "termrag add --rebuild")
         self._dimension = found.dimension
         self._tune()
 
@@ -198,19 +221,27 @@ class LanceStore:
         if found.num_rows:
             self._write(with_places(found, places), is_new=False)
 
+    def restore(self, rows: Sequence[Row]) -> None:
+        if rows:
+            old = self._positions(list({row.chunk.document_id for row in rows}))
+            self._write(table_of(rows, (), self._dimension), is_new=not old)
+
     def delete(self, document_ids: Sequence[str]) -> None:
         if document_ids:
             self._read(lambda table: table.delete(one_of("document_id", document_ids)))
 
     # --- reading -------------------------------------------------------------------------------------------------
 
-    def search_vector(self, vector: NDArray[np.float32], limit: int, filters: Filters) -> list[Found]:
+    def search_vector(
+        self, vector: NDArray[np.float32], limit: int, filters: Filters, *, exact: bool = False
+    ) -> list[Found]:
         if vector.shape != (self._dimension,):
             raise ValueError(f"the vector has shape {vector.shape}, not ({self._dimension},)")
 
         def search(table: Any) -> pa.Table:
             query = table.search(vector, vector_column_name="vector").distance_type("cosine")
             query = query.nprobes(self._nprobes).refine_factor(self._refine)
+            query = query.bypass_vector_index() if exact else query
             return _limited(query, filters, limit, "_distance")
 
         found = self._read(search)
@@ -255,6 +286,12 @@ class LanceStore:
         for batch in table.search().where(VISIBLE).select(FOUND_COLUMNS).to_batches(1000):
             yield from chunks_of(pa.Table.from_batches([batch]))
 
+    def rows(self, after: str = "", *, document_ids: Sequence[str] = ()) -> Iterator[Batch]:
+        table = guarded(lambda: self._connection.open_table(_TABLE))
+        if document_ids:
+            return batches_of(table, one_of("document_id", document_ids))
+        return batches(table, *guarded(lambda: pinned(table, after)))
+
     def stats(self) -> StoreStats:
         rows = self._read(lambda table: table.count_rows(VISIBLE))
         first = self._read(lambda table: table.count_rows("position = 0 AND text IS NOT NULL"))
@@ -265,9 +302,14 @@ class LanceStore:
             documents=first,
             fragments=self._fragments(),
             unindexed_rows=max((index.num_unindexed_rows or 0 for index in indexes), default=0),
-            size_bytes=_size_bytes(self._folder),
+            size_bytes=self._size_bytes(),
             vector_index=vector_index,
         )
+
+    def _size_bytes(self) -> int:
+        if self.is_shared:
+            return int(self._read(lambda table: table.stats())["total_bytes"])
+        return _size_bytes(self._folder)
 
     def version(self) -> int:
         return int(self._read(lambda table: table.version))
@@ -282,9 +324,9 @@ class LanceStore:
         most_fragments = 50 if rows > _MANY_ROWS else 20
         if not force and self._fragments() < most_fragments:
             return False
-        size = _size_bytes(self._folder)
+        size = self._size_bytes()
         free = shutil.disk_usage(self._folder).free
-        if free < 1.3 * size:
+        if free < 1.3 * size and not self.is_shared:
             if not force:
                 return False
             raise StoreUnavailable(
@@ -292,6 +334,7 @@ class LanceStore:
                 "Free some disk space.",
             )
         self._read(lambda table: table.delete("text IS NULL"))
+        self._read(release_old)
         self._read(lambda table: table.optimize(cleanup_older_than=_KEEP_VERSIONS))
         self._index_vectors()
         self._tune()
@@ -303,7 +346,7 @@ class LanceStore:
             return
         from lancedb.index import IvfRq
 
-        note = self._folder / "vector-index.json"
+        note = self._place.index_note
         indexes = self._read(lambda table: table.list_indices())
         has_index = any(index.columns == ["vector"] for index in indexes)
         rows_at_build = json.loads(note.read_text()).get("rows", 0) if has_index and note.exists() else 0
@@ -311,7 +354,14 @@ class LanceStore:
             return
         config = IvfRq(distance_type="cosine")  # never bare: the default is an order of magnitude dearer and worse
         self._read(lambda table: table.create_index("vector", config=config))
+        note.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         note.write_text(json.dumps({"rows": rows}))
+
+    def take_lease(self, name: str, holder: str, until: float) -> Lease:
+        return take_lease(self._connection, name, holder, until)
+
+    def drop_lease(self, name: str, holder: str) -> None:
+        drop_lease(self._connection, name, holder)
 
     def close(self) -> None:
         self._table = None
@@ -329,12 +379,6 @@ def _limited(query: Any, filters: Filters, limit: int, score: str) -> pa.Table:
     if where:
         query = query.where(where)
     return query.limit(limit).select([*FOUND_COLUMNS, score]).to_arrow()
-
-
-def _difference(found: Identity, wanted: Identity) -> str:
-    have, want = asdict(found), asdict(wanted)
-    parts = [f"{name} {have[name]}, now {want[name]}" for name in have if have[name] != want[name]]
-    return f"the library was built with another setup: {'; '.join(parts)}"
 
 
 def _size_bytes(folder: Path) -> int:

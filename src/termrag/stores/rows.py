@@ -22,7 +22,7 @@ FOUND_COLUMNS = [
 
 # Makes concurrent upserts of the same new chunk one row. It works only without an index on the column: with one, both
 # writers' rows stay, silently.
-_KEY = {"lance-schema:unenforced-primary-key:position": "1"}
+KEY = {"lance-schema:unenforced-primary-key:position": "1"}
 
 
 def schema_for(dimension: int) -> pa.Schema:
@@ -32,7 +32,7 @@ def schema_for(dimension: int) -> pa.Schema:
 
     return pa.schema(
         [
-            pa.field("chunk_id", pa.string(), nullable=False, metadata=_KEY),
+            pa.field("chunk_id", pa.string(), nullable=False, metadata=KEY),
             pa.field("document_id", pa.string()),
             pa.field("position", pa.int32()),
             pa.field("path", pa.string()),
@@ -131,6 +131,20 @@ def chunks_of(table: pa.Table) -> list[IndexedChunk]:
         paths = zip(columns["path"], odd_bytes, strict=True)
         columns["path"] = [path if odd is None else os.fsdecode(odd) for path, odd in paths]
     return [IndexedChunk(*values) for values in zip(*columns.values(), strict=True)]
+
+
+def rows_of(batch: pa.RecordBatch) -> tuple[Row, ...]:
+    """The rows of a batch that has every column, in its order."""
+    import pyarrow as pa
+
+    table = pa.Table.from_batches([batch])
+    column = table["vector"].combine_chunks()
+    matrix = column.flatten().to_numpy(zero_copy_only=False)
+    has_vector = column.is_valid().to_pylist()
+    dimension = column.type.list_size
+    given = iter(matrix.reshape(-1, dimension))  # flattening leaves out what is NULL
+    vectors = [next(given) if there else None for there in has_vector]
+    return tuple(map(Row, chunks_of(table), table["terms"].to_pylist(), vectors))
 
 
 def _record(row: Row) -> dict[str, Any]:

@@ -1,0 +1,431 @@
+"""A collection in a folder, by qdrant-edge: the engine itself, in the one process that owns the folder.
+
+Everything of a process that opens the folder shares one engine. Another process waits a moment, and learns who owns it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from termrag.errors import StoreBusy, StoreUnavailable
+from termrag.stores.collection import KEYWORDS, NUMBERS
+from termrag.stores.conditions import Condition
+from termrag.stores.points import DENSE, WORDS, Held, Point, Sparse
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_WAIT_S = 5.0  # for a process that is about to finish
+_TOGETHER = 1000  # points per operation
+_INDEX_FROM_ROWS = 50_000  # below, comparing with every vector takes a few milliseconds
+_TEND_EVERY = 200  # writes
+_ALL = 1_000_000
+
+
+class _Engine:
+    """One folder's engine, shared by all who opened it in this process."""
+
+    def __init__(self, folder: Path, lock: int) -> None:
+        self.folder = folder
+        self.lock = lock
+        self.users = 0
+        self.writes = 0
+        self.shard: Any = None
+        self.turn = ReadersAndWriter()
+        self.tending = threading.Lock()
+
+
+class ReadersAndWriter:
+    """Any number of readers, or one writer; a writer that waits goes first."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._readers = 0
+        self._waiting = 0
+        self._writer: int | None = None
+        self._depth = 0
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        me = threading.get_ident()
+        with self._changed:
+            if self._writer != me:
+                self._changed.wait_for(lambda: self._writer is None and not self._waiting)
+            self._readers += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._readers -= 1
+                self._changed.notify_all()
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        me = threading.get_ident()
+        with self._changed:
+            if self._writer != me:
+                self._waiting += 1
+                self._changed.wait_for(lambda: self._writer is None and not self._readers)
+                self._waiting -= 1
+                self._writer = me
+            self._depth += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._depth -= 1
+                if not self._depth:
+                    self._writer = None
+                self._changed.notify_all()
+
+
+_ENGINES: dict[Path, _Engine] = {}
+_OPENING = threading.Lock()
+
+
+class EmbeddedCollection:
+    """One collection in a folder of its own. Raises StoreBusy where another process owns it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._engine: _Engine | None = _join(folder)
+        self.place = str(folder)
+
+    @property
+    def is_shared(self) -> bool:
+        return False
+
+    # --- the collection ------------------------------------------------------------------------------------------
+
+    def note(self) -> dict[str, Any] | None:
+        try:
+            note: dict[str, Any] = json.loads((self._folder / "collection.json").read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise StoreUnavailable(
+                f"the index in {self._folder} is damaged: {error}", "termrag add --rebuild"
+            ) from error
+        return note
+
+    def create(self, dimension: int, note: Mapping[str, Any]) -> None:
+        import qdrant_edge as edge
+
+        if self.note() is not None:
+            return
+        engine = self._shared()
+        with engine.turn.writing(), _named():
+            if engine.shard is not None:
+                engine.shard.close()
+            shutil.rmtree(self._folder / "shard", ignore_errors=True)  # whoever made it was killed half way
+            (self._folder / "shard").mkdir(mode=0o700)
+            engine.shard = edge.EdgeShard.create(str(self._folder / "shard"), _config(dimension))
+            for name in KEYWORDS:
+                engine.shard.update(edge.UpdateOperation.create_field_index(name, edge.KeywordIndexParams()))
+            for name in NUMBERS:
+                whole = edge.IntegerIndexParams(lookup=True, range=True)
+                engine.shard.update(edge.UpdateOperation.create_field_index(name, whole))
+            engine.shard.flush()
+            self.renote(note)
+
+    def renote(self, note: Mapping[str, Any]) -> None:
+        part = self._folder / "collection.json.part"
+        with part.open("w", encoding="utf-8") as file:
+            json.dump(note, file)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(self._folder / "collection.json")
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        with self._shared().turn.writing():
+            yield
+
+    def _shared(self) -> _Engine:
+        if self._engine is None:
+            raise StoreUnavailable("the index is closed", "Open it again.")
+        return self._engine
+
+    @contextmanager
+    def _reading(self) -> Iterator[Any]:
+        engine = self._shared()
+        with engine.turn.reading(), _named():
+            yield self._opened(engine)
+
+    @contextmanager
+    def _updating(self) -> Iterator[Any]:
+        engine = self._shared()
+        with engine.turn.writing(), _named():
+            if not (self._folder / "shard").is_dir():
+                raise StoreUnavailable(f"the index in {self._folder} is gone", "termrag doctor")
+            yield self._opened(engine)
+
+    def _opened(self, engine: _Engine) -> Any:
+        with _OPENING:
+            if engine.shard is None:
+                import qdrant_edge as edge
+
+                if not (self._folder / "shard").is_dir():
+                    raise StoreUnavailable(f"there is no index in {self._folder}", "termrag add PATH")
+                engine.shard = edge.EdgeShard.load(str(self._folder / "shard"))
+            return engine.shard
+
+    # --- points --------------------------------------------------------------------------------------------------
+
+    def upsert(self, points: Sequence[Point], only: Condition | None = None) -> None:
+        import qdrant_edge as edge
+
+        free = None if only is None else _filter(only)
+        with self._updating() as shard:
+            for start in range(0, len(points), _TOGETHER):
+                made = [
+                    edge.Point(each.id, _vectors(each.words, each.dense), each.payload)
+                    for each in points[start : start + _TOGETHER]
+                ]
+                shard.update(edge.UpdateOperation.upsert_points(made, free))
+
+    def set_payload(self, condition: Condition, payload: Mapping[str, Any]) -> None:
+        import qdrant_edge as edge
+
+        with self._updating() as shard:
+            shard.update(edge.UpdateOperation.set_payload_by_filter(_filter(condition), dict(payload)))
+
+    def show(self, shown: Condition, removed: Condition) -> None:
+        import qdrant_edge as edge
+
+        with self._updating() as shard:
+            shard.update(edge.UpdateOperation.delete_payload_by_filter(_filter(shown), ["staged"]))
+            shard.update(edge.UpdateOperation.delete_points_by_filter(_filter(removed)))
+
+    def delete(self, condition: Condition) -> None:
+        import qdrant_edge as edge
+
+        with self._updating() as shard:
+            shard.update(edge.UpdateOperation.delete_points_by_filter(_filter(condition)))
+
+    def put_dense(self, vectors: Mapping[str, NDArray[np.float32]]) -> None:
+        self._put({key: {DENSE: vector.tolist()} for key, vector in vectors.items()})
+
+    def put_words(self, weights: Mapping[str, Sparse]) -> None:
+        self._put({key: _vectors(words, None) for key, words in weights.items()})
+
+    def _put(self, vectors: Mapping[str, dict[str, Any]]) -> None:
+        import qdrant_edge as edge
+
+        if not vectors:
+            return
+        with self._updating() as shard:
+            given = [edge.PointVectors(key, vector) for key, vector in vectors.items()]
+            shard.update(edge.UpdateOperation.update_vectors(given))
+
+    def nearest(
+        self, query: NDArray[np.float32] | Sparse, condition: Condition, limit: int, fields: list[str], *, exact: bool
+    ) -> list[Held]:
+        import qdrant_edge as edge
+
+        asked = (
+            edge.Query.Nearest(edge.SparseVector(query.indices, query.values), using=WORDS)
+            if isinstance(query, Sparse)
+            else edge.Query.Nearest(query.tolist(), using=DENSE)
+        )
+        request = edge.QueryRequest(
+            limit=limit,
+            query=asked,
+            filter=_filter(condition),
+            params=edge.SearchParams(exact=True) if exact else None,
+            with_payload=fields,
+        )
+        with self._reading() as shard:
+            return [Held(str(each.id), each.payload or {}, score=each.score) for each in shard.query(request)]
+
+    def page(
+        self, condition: Condition, fields: list[str], limit: int, after: str | None, *, with_dense: bool = False
+    ) -> tuple[list[Held], str | None]:
+        import qdrant_edge as edge
+
+        request = edge.ScrollRequest(
+            offset=after,
+            limit=limit,
+            filter=_filter(condition),
+            with_payload=fields,
+            with_vector=[DENSE] if with_dense else False,
+        )
+        with self._reading() as shard:
+            records, following = shard.scroll(request)
+        held = [Held(str(each.id), each.payload or {}, _dense(each.vector)) for each in records]
+        return held, None if following is None else str(following)
+
+    def values(self, field: str, condition: Condition) -> dict[str, int]:
+        import qdrant_edge as edge
+
+        request = edge.FacetRequest(field, limit=_ALL, exact=True, filter=_filter(condition))
+        with self._reading() as shard:
+            return {str(hit.value): hit.count for hit in shard.facet(request).hits}
+
+    def count(self, condition: Condition) -> int:
+        import qdrant_edge as edge
+
+        with self._reading() as shard:
+            return int(shard.count(edge.CountRequest(filter=_filter(condition), exact=True)))
+
+    def segments(self) -> tuple[int, int, int]:
+        with self._reading() as shard:
+            info = shard.info()
+            size = sum(file.stat().st_blocks * 512 for file in self._folder.rglob("*") if file.is_file())
+            return info.segments_count, max(0, info.points_count - info.indexed_vectors_count), size
+
+    def optimize(self, *, force: bool) -> bool:
+        engine = self._shared()
+        if not force and not self._is_due(engine):
+            return False
+        with engine.tending, _named():  # searches and writes go on: the engine itself sees to that
+            shard = self._opened(engine)
+            done = bool(shard.optimize())
+            shard.flush()
+            return done
+
+    def _is_due(self, engine: _Engine) -> bool:
+        engine.writes += 1
+        return engine.writes % _TEND_EVERY == 0
+
+    def drop(self) -> None:
+        engine = self._shared()
+        with engine.tending, engine.turn.writing(), _named():
+            if engine.shard is not None:
+                engine.shard.close()
+                engine.shard = None
+            (self._folder / "collection.json").unlink(missing_ok=True)
+            shutil.rmtree(self._folder / "shard", ignore_errors=True)
+
+    def close(self) -> None:
+        """Leave the engine; the last to leave closes it. Idempotent."""
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            _leave(engine)
+
+    def __del__(self) -> None:
+        self.close()
+
+
+def _join(folder: Path) -> _Engine:
+    key = folder.resolve()
+    with _OPENING:
+        engine = _ENGINES.get(key)
+        if engine is None:
+            engine = _ENGINES[key] = _Engine(key, _own(key))
+        engine.users += 1
+        return engine
+
+
+def _leave(engine: _Engine) -> None:
+    with _OPENING:
+        engine.users -= 1
+        if engine.users:
+            return
+        _ENGINES.pop(engine.folder, None)
+        try:
+            with engine.tending:
+                if engine.shard is not None:
+                    engine.shard.close()
+        finally:
+            os.close(engine.lock)
+
+
+def _own(folder: Path) -> int:
+    """Hold the folder's lock until the process ends or the engine is left. Raises StoreBusy naming the holder."""
+    file = os.open(folder / "owner.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    deadline = time.monotonic() + _WAIT_S
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:
+            if time.monotonic() < deadline:
+                time.sleep(0.05)
+                continue
+            holder = os.pread(file, 20, 0).decode(errors="replace") or "unknown"
+            os.close(file)
+            raise StoreBusy(
+                f"process {holder} owns the embedded Qdrant in {folder}",
+                "Ask through that process, stop it, or use a server: termrag config set qdrant.url URL",
+            ) from None
+    os.ftruncate(file, 0)
+    os.pwrite(file, str(os.getpid()).encode(), 0)
+    return file
+
+
+@contextmanager
+def _named() -> Iterator[None]:
+    """Give what the engine raises its name: it has only bare exceptions."""
+    try:
+        yield
+    except (StoreUnavailable, StoreBusy, ValueError, TypeError, AssertionError):
+        raise
+    except Exception as error:
+        text = str(error)
+        if "No space left" in text or "os error 28" in text:
+            raise StoreUnavailable(
+                "the disk is full; the index is as it was before", "Free some disk space, then run it again."
+            ) from error
+        raise StoreUnavailable(f"the index failed: {text.strip().splitlines()[0][:300]}", "termrag doctor") from error
+
+
+def _config(dimension: int) -> Any:
+    import qdrant_edge as edge
+
+    kilobytes = _INDEX_FROM_ROWS * dimension * 4 // 1024
+    return edge.EdgeConfig(
+        vectors={DENSE: edge.EdgeVectorParams(size=dimension, distance=edge.Distance.Cosine)},
+        sparse_vectors={WORDS: edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf)},
+        optimizers=edge.EdgeOptimizersConfig(indexing_threshold=max(1, kilobytes)),
+    )
+
+
+def _filter(condition: Condition) -> Any:
+    import qdrant_edge as edge
+
+    return edge.Filter(
+        must=[_condition(each) for each in condition["must"]] if "must" in condition else None,
+        should=[_condition(each) for each in condition["should"]] if "should" in condition else None,
+        must_not=[_condition(each) for each in condition["must_not"]] if "must_not" in condition else None,
+    )
+
+
+def _condition(one: Condition) -> Any:
+    import qdrant_edge as edge
+
+    match one:
+        case {"has_vector": name}:
+            return edge.HasVectorCondition(name)
+        case {"key": key, "match": {"value": value}}:
+            return edge.FieldCondition(key, match=edge.MatchValue(value))
+        case {"key": key, "match": {"any": values}}:
+            return edge.FieldCondition(key, match=edge.MatchAny(values))
+        case {"key": key, "range": bounds}:
+            return edge.FieldCondition(key, range=edge.RangeFloat(**{name: float(at) for name, at in bounds.items()}))
+        case _:
+            return _filter(one)
+
+
+def _vectors(words: Sparse, dense: list[float] | None) -> dict[str, Any]:
+    import qdrant_edge as edge
+
+    vectors: dict[str, Any] = {WORDS: edge.SparseVector(words.indices, words.values)}
+    return vectors if dense is None else vectors | {DENSE: dense}
+
+
+def _dense(vectors: Any) -> NDArray[np.float32] | None:
+    import numpy as np
+
+    dense = vectors.get(DENSE) if isinstance(vectors, dict) else None
+    return None if dense is None else np.asarray(dense, dtype=np.float32)
