@@ -38,6 +38,10 @@ class Collection(Protocol):
     def renote(self, note: Mapping[str, Any]) -> None:
         """Replace what is noted."""
 
+    @property
+    def may_show_staged(self) -> bool:
+        """Whether a reader may meet staged points: false where `writing` holds readers off and none were left."""
+
     def writing(self) -> AbstractContextManager[None]:
         """Within it readers of this process see nothing half done, where the collection can hold them off."""
 

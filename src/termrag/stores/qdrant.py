@@ -291,9 +291,12 @@ class QdrantStore:
     def _search(
         self, query: NDArray[np.float32] | Sparse, limit: int, filters: Filters, *, exact: bool = False
     ) -> list[Found]:
-        where = condition(filters, lambda: list(self._collection.values("path", visible(equals("position", 0)))))
+        where = condition(filters, self._paths, hide_staged=self._collection.may_show_staged)
         found = self._collection.nearest(query, where, limit, FOUND_FIELDS, exact=exact)
         return [Found(chunk_of(held.payload), held.score) for held in newest(found)]
+
+    def _paths(self) -> list[str]:
+        return list(self._collection.values("path", visible(equals("position", 0))))
 
     def chunks(self, document_id: str, positions: Sequence[int] | None = None) -> list[IndexedChunk]:
         if positions is None:

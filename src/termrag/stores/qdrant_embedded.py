@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from termrag.errors import StoreBusy, StoreUnavailable
 from termrag.stores.collection import KEYWORDS, NUMBERS
-from termrag.stores.conditions import Condition
+from termrag.stores.conditions import STAGED, Condition
 from termrag.stores.points import DENSE, WORDS, Held, Point, Sparse
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _WAIT_S = 5.0  # for a process that is about to finish
 _TOGETHER = 1000  # points per operation
-_INDEX_FROM_ROWS = 50_000  # below, comparing with every vector takes a few milliseconds
+_INDEX_FROM_ROWS = 200_000  # of a segment; below, comparing with every vector takes some ten milliseconds
 _TEND_EVERY = 200  # writes
 _ALL = 1_000_000
 
@@ -40,6 +40,7 @@ class _Engine:
         self.lock = lock
         self.users = 0
         self.writes = 0
+        self.has_leftovers = False  # staged points of a writer that was killed
         self.shard: Any = None
         self.turn = ReadersAndWriter()
         self.tending = threading.Lock()
@@ -146,10 +147,22 @@ class EmbeddedCollection:
             os.fsync(file.fileno())
         part.replace(self._folder / "collection.json")
 
+    @property
+    def may_show_staged(self) -> bool:
+        engine = self._shared()
+        if engine.shard is None and (self._folder / "shard").is_dir():
+            self._opened(engine)
+        return engine.has_leftovers
+
     @contextmanager
     def writing(self) -> Iterator[None]:
-        with self._shared().turn.writing():
-            yield
+        engine = self._shared()
+        with engine.turn.writing():
+            try:
+                yield
+            except BaseException:
+                engine.has_leftovers = True
+                raise
 
     def _shared(self) -> _Engine:
         if self._engine is None:
@@ -178,6 +191,8 @@ class EmbeddedCollection:
                 if not (self._folder / "shard").is_dir():
                     raise StoreUnavailable(f"there is no index in {self._folder}", "termrag add PATH")
                 engine.shard = edge.EdgeShard.load(str(self._folder / "shard"))
+                staged = edge.CountRequest(filter=_filter({"must": [STAGED]}), exact=True)
+                engine.has_leftovers = engine.shard.count(staged) > 0
             return engine.shard
 
     # --- points --------------------------------------------------------------------------------------------------
@@ -246,7 +261,7 @@ class EmbeddedCollection:
             with_payload=fields,
         )
         with self._reading() as shard:
-            return [Held(str(each.id), each.payload or {}, score=each.score) for each in shard.query(request)]
+            return [Held("", each.payload or {}, None, each.score) for each in shard.query(request)]
 
     def page(
         self, condition: Condition, fields: list[str], limit: int, after: str | None, *, with_dense: bool = False
@@ -394,6 +409,8 @@ def _config(dimension: int) -> Any:
 def _filter(condition: Condition) -> Any:
     import qdrant_edge as edge
 
+    if not condition:
+        return None
     return edge.Filter(
         must=[_condition(each) for each in condition["must"]] if "must" in condition else None,
         should=[_condition(each) for each in condition["should"]] if "should" in condition else None,
