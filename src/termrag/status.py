@@ -1,4 +1,4 @@
-"""What there is, at a glance: counts from the ledger, sizes from the disk; opens no model, of stores only a server's."""
+"""What there is, at a glance: counts from the ledger, sizes from the disk; opens no model, no store of this machine."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ class Collection(Protocol):
     def count(self, condition: Condition) -> int: ...
 
     def segments(self) -> tuple[int, int, int]:
-        """(segments, points outside a vector index, bytes on this machine's disk)."""
+        """(parts of the files that are better merged, points outside a vector index, bytes on this machine's disk)."""
 
     def optimize(self, *, force: bool) -> bool:
         """Merge and index what is due (all, if forced), where it is not done by itself; True if anything was done."""

@@ -377,7 +377,7 @@ class QdrantStore:
             fragments=segments,
             unindexed_rows=unindexed,
             size_bytes=size_bytes,
-            vector_index="HNSW",
+            vector_index="HNSW" if self._collection.is_shared else "",
         )
 
     # --- care ----------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """A collection in a folder, by qdrant-edge: the engine itself, in the one process that owns the folder.
 
 Everything of a process that opens the folder shares one engine. Another process waits a moment, and learns who owns it.
+Searches compare with every vector: some twenty milliseconds for a hundred thousand. More is a server's work.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
 
 _WAIT_S = 5.0  # for a process that is about to finish
 _TOGETHER = 1000  # points per operation
-_INDEX_FROM_ROWS = 200_000  # of a segment; below, comparing with every vector takes some ten milliseconds
-_TEND_EVERY = 200  # writes
+_NEVER_KB = 1_000_000_000  # an index over vectors takes minutes to build, and the interpreter stands still meanwhile
+_WORN_ROWS = 20_000  # points written anew: as many lie dead in the files
 _ALL = 1_000_000
 
 
@@ -39,7 +40,7 @@ class _Engine:
         self.folder = folder
         self.lock = lock
         self.users = 0
-        self.writes = 0
+        self.written = 0  # since the files were last put in order
         self.has_leftovers = False  # staged points of a writer that was killed
         self.shard: Any = None
         self.turn = ReadersAndWriter()
@@ -208,6 +209,7 @@ class EmbeddedCollection:
                     for each in points[start : start + _TOGETHER]
                 ]
                 shard.update(edge.UpdateOperation.upsert_points(made, free))
+            self._shared().written += len(points)
 
     def set_payload(self, condition: Condition, payload: Mapping[str, Any]) -> None:
         import qdrant_edge as edge
@@ -295,23 +297,27 @@ class EmbeddedCollection:
 
     def segments(self) -> tuple[int, int, int]:
         with self._reading() as shard:
-            info = shard.info()
             size = sum(file.stat().st_blocks * 512 for file in self._folder.rglob("*") if file.is_file())
-            return info.segments_count, max(0, info.points_count - info.indexed_vectors_count), size
+            is_worn = 4 * self._shared().written > shard.info().points_count
+            return 2 if is_worn else 1, 0, size
 
     def optimize(self, *, force: bool) -> bool:
         engine = self._shared()
         if not force and not self._is_due(engine):
             return False
-        with engine.tending, _named():  # searches and writes go on: the engine itself sees to that
+        with engine.tending, _named():
             shard = self._opened(engine)
             done = bool(shard.optimize())
             shard.flush()
+            engine.written = 0
             return done
 
     def _is_due(self, engine: _Engine) -> bool:
-        engine.writes += 1
-        return engine.writes % _TEND_EVERY == 0
+        """As many points have been written as there are. The whole process waits meanwhile, so it is done seldom."""
+        if engine.written < _WORN_ROWS:
+            return False
+        with self._reading() as shard:
+            return bool(engine.written >= shard.info().points_count)
 
     def drop(self) -> None:
         engine = self._shared()
@@ -398,11 +404,10 @@ def _named() -> Iterator[None]:
 def _config(dimension: int) -> Any:
     import qdrant_edge as edge
 
-    kilobytes = _INDEX_FROM_ROWS * dimension * 4 // 1024
     return edge.EdgeConfig(
         vectors={DENSE: edge.EdgeVectorParams(size=dimension, distance=edge.Distance.Cosine)},
         sparse_vectors={WORDS: edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf)},
-        optimizers=edge.EdgeOptimizersConfig(indexing_threshold=max(1, kilobytes)),
+        optimizers=edge.EdgeOptimizersConfig(indexing_threshold=_NEVER_KB),
     )
 
 
