@@ -29,6 +29,7 @@ def _setting(
 @dataclass(frozen=True, slots=True)
 class LibrarySettings:
     path: str = _setting("", "Folder of the index; empty: the platform's data folder.")
+    collection: str = _setting("", "Named library that is meant where none is named; empty: the default one.")
     store: str = _setting("lancedb", "Where vectors and words live.", one_of=("lancedb", "qdrant"))
     fallback: str = _setting(
         "",
@@ -216,12 +217,16 @@ def load_config(file: Path, environ: Mapping[str, str] | None = None) -> Config:
     """Defaults, then `file` if it exists, then TERMRAG_* of the environment. Raises ConfigError."""
     config = Config()
     if file.exists():
-        try:
-            values = tomllib.loads(file.read_text(encoding="utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{file}: {error}", "termrag config edit") from error
-        config = config.with_values(values, str(file))
-    return config.with_values(_from_environment(os.environ if environ is None else environ), "environment")
+        config = config.with_values(read_settings(file), str(file))
+    return config.with_values(from_environment(os.environ if environ is None else environ), "environment")
+
+
+def read_settings(file: Path) -> dict[str, Any]:
+    """The section tables of a settings file, not yet checked. Raises ConfigError for what is no TOML."""
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file}: {error}", "termrag config edit") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -352,7 +357,8 @@ def _checked(value: Any, kind: Any, metadata: Mapping[str, Any], where: str) -> 
 _KIND_NAMES = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
 
 
-def _from_environment(environ: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+def from_environment(environ: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """What TERMRAG_SECTION_KEY says, as section tables. Raises ConfigError."""
     values: dict[str, dict[str, Any]] = {}
     for section in _section_names():
         for key, kind in _setting_types(section).items():

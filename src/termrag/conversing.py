@@ -206,7 +206,7 @@ def _with_freshness(parts: Parts, found: Session) -> Session:
     cited = {each.document_id for turn in found.turns if turn.answer for each in citations(turn.answer)} - {""}
     if not cited:
         return found
-    today = _hashes(parts, cited)
+    today = parts.content_hashes(cited)
     return replace(found, turns=tuple(replace(turn, freshness=_freshness(turn, today)) for turn in found.turns))
 
 
@@ -221,11 +221,3 @@ def _freshness(turn: Turn, today: dict[str, str]) -> Freshness:
         elif today[each.document_id] != each.content_hash:
             states.add(Freshness.CHANGED)
     return next((state for state in (Freshness.GONE, Freshness.CHANGED) if state in states), Freshness.CURRENT)
-
-
-def _hashes(parts: Parts, document_ids: set[str]) -> dict[str, str]:
-    """The content hash of each document that is still in the library."""
-    if not parts.has_library():
-        return {}
-    with parts.open_ledger() as ledger:
-        return ledger.content_hashes(document_ids)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from termrag.indexstate import IndexReport
 from termrag.records import Answer, Passage, Sentence
 from termrag.turns import Turn
 
@@ -182,6 +183,39 @@ class Rested:
     """A watcher has had nothing to do for a while, and has given back the memory that it could."""
 
 
+# --- the index as a whole ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Copying:
+    """`done` of `total` chunks, or bytes where the stage is `checking files`; `eta_s` is None until there is a rate."""
+
+    stage: str
+    done: int
+    total: int
+    per_second: float = 0.0
+    eta_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """An index, or a file set of one, is complete at `place`: always the last event of what copies one."""
+
+    place: str
+    documents: int
+    chunks: int
+    size_bytes: int
+    seconds: float
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """Ledger and store have been held against each other."""
+
+    report: IndexReport
+
+
 # --- fetching models ---------------------------------------------------------------------------------------------
 
 
@@ -206,6 +240,9 @@ class Verified:
 
 
 PullEvent = Downloading | Preparing | Verified
+
+CopyEvent = Copying | Copied
+VerifyEvent = Copying | IngestEvent | Examined
 
 # A question may have to fetch its model first.
 AskEvent = (

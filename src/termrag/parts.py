@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ from termrag import naming
 from termrag.chats import Chats
 from termrag.config import Config
 from termrag.engines import EngineChoice, choose_engine
-from termrag.errors import ModelMissing, NotFound, TermragError
+from termrag.errors import ModelMissing, NotFound, StoreUnavailable, TermragError
 from termrag.events import AskEvent, IngestEvent, PullEvent
 from termrag.paths import Paths
 from termrag.prefixes import Prefixes
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from termrag.ledger import Ledger
     from termrag.models import FileOrigin, Shelf
     from termrag.retrieval import Mode
-    from termrag.stores import Identity, Store
+    from termrag.stores import Identity, Searchable, Store
 
 Embed = Callable[[Sequence[str]], "NDArray[np.float32]"]
 
@@ -43,9 +43,11 @@ _JUDGED = 30
 
 
 class Parts:
-    """One library and its models, loaded as they are needed."""
+    """One library and its models, loaded as they are needed; the models may be another's, the `lender`'s."""
 
-    def __init__(self, config: Config, paths: Paths, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self, config: Config, paths: Paths, environ: Mapping[str, str], *, lender: Parts | None = None
+    ) -> None:
         self.config = config
         self.paths = paths
         self._environ = environ
@@ -53,7 +55,8 @@ class Parts:
         self._store: Store | None = None
         self._embedder: Embedder | None = None
         self._shelf: Shelf | None = None
-        self.chats = Chats(self.shelf, environ, Prefixes(paths.prefixes))
+        self._lender = lender
+        self.chats: Chats = lender.chats if lender else Chats(self.shelf, environ, Prefixes(paths.prefixes))
 
     @property
     def library_folder(self) -> Path:
@@ -64,6 +67,8 @@ class Parts:
     # --- parts ---------------------------------------------------------------------------------------------------
 
     def shelf(self) -> Shelf:
+        if self._lender:
+            return self._lender.shelf()
         with self._opening:
             if self._shelf is None:
                 from termrag.models import Shelf
@@ -75,12 +80,22 @@ class Parts:
 
     def embedder(self) -> Embedder:
         """The embedder, not yet loaded: its identity is known without the model."""
+        if self._lends_embedder():
+            assert self._lender is not None
+            return self._lender.embedder()
         with self._opening:
             if self._embedder is None:
                 from termrag.embedders import open_embedder
 
                 self._embedder = open_embedder(self.config.models, self.config.openai, self.shelf(), self._environ)
             return self._embedder
+
+    def _lends_embedder(self) -> bool:
+        theirs = self._lender.config if self._lender else None
+        return theirs is not None and (theirs.models.embedding, theirs.openai) == (
+            self.config.models.embedding,
+            self.config.openai,
+        )
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Vectors of texts, loading the model on first use. Call it on the models lane."""
@@ -103,6 +118,15 @@ class Parts:
                 self._store = self._open_store(create=False)
             return self._store
 
+    @property
+    def open_store(self) -> Store | None:
+        """The index, if it is open."""
+        return self._store
+
+    def searchable(self) -> Searchable:
+        """What a search looks through."""
+        return self.store()
+
     def _open_store(self, *, create: bool) -> Store:
         from termrag.stores import open_store
 
@@ -110,8 +134,9 @@ class Parts:
         return open_store(kind, self.library_folder / kind, self.identity(), create=create, config=self.config)
 
     def close_models(self) -> None:
-        """Free the models; on the models lane, where they were loaded."""
-        self.chats.close()
+        """Free the models that are its own; on the models lane, where they were loaded."""
+        if not self._lender:
+            self.chats.close()
         if self._embedder is not None:
             self._embedder.close()
             self._embedder = None
@@ -200,15 +225,15 @@ class Parts:
         text, own = parse_query(query)
         return search(
             text,
-            store=self.store(),
+            store=self.searchable(),
             embed=self.embed,
             settings=self.config.retrieval,
             filters=both(filters, own),
             limit=limit,
             mode=mode,
-            languages=self._languages(),
+            languages=self.languages(),
             count_tokens=self.embedder().count_tokens,
-            unembedded=self._unembedded,
+            unembedded=self.unembedded,
         )
 
     def evidence(self, question: str, filters: Filters, resolved: Resolved | None = None) -> Evidence:
@@ -221,7 +246,7 @@ class Parts:
         filters = both(filters, Filters(document_ids=only))
         hits = lift(self.search(question, _JUDGED, filters, "hybrid"), lifted)
         count = self.embedder().count_tokens
-        chosen = passages(hits, store=self.store(), settings=settings, count_tokens=count)
+        chosen = passages(hits, store=self.searchable(), settings=settings, count_tokens=count)
         return Evidence(tuple(hits), tuple(chosen), self.notices())
 
     def evidence_in(self, texts: Sequence[Handed], question: str) -> Evidence:
@@ -258,6 +283,15 @@ class Parts:
 
         return Ledger.exists(self.library_folder)
 
+    def has_index(self) -> bool:
+        """Whether there is something to search: known from the ledger, or, on a reader's machine, from the store."""
+        if self.has_library():
+            return True
+        with suppress(StoreUnavailable):
+            self.store()
+            return True
+        return False
+
     def open_ledger(self) -> Ledger:
         """A ledger of the caller's own: close it."""
         from termrag.ledger import Ledger
@@ -277,14 +311,21 @@ class Parts:
         with self.open_ledger() as ledger:
             return naming.document(ledger, reference)
 
-    def _languages(self) -> tuple[str, ...]:
+    def content_hashes(self, document_ids: Collection[str]) -> dict[str, str]:
+        """The content hash of each of the documents that is still in the library."""
+        if not self.has_library():
+            return {}
+        with self.open_ledger() as ledger:
+            return ledger.content_hashes(document_ids)
+
+    def languages(self) -> tuple[str, ...]:
         """The library's languages, most frequent first; a reader without the ledger does without them."""
         if not self.has_library():
             return ()
         with self.open_ledger() as ledger:
             return tuple(ledger.languages())
 
-    def _unembedded(self, document_ids: Collection[str]) -> Collection[str]:
+    def unembedded(self, document_ids: Collection[str]) -> Collection[str]:
         if not self.has_library():
             return ()
         with self.open_ledger() as ledger:
@@ -349,8 +390,8 @@ class Parts:
                 make_tools(
                     embed=embed,
                     count_tokens=self.embedder().count_tokens,
-                    open_store=self._store_for_writing,
-                    discard_store=self._discard_store,
+                    open_store=self.store_for_writing,
+                    discard_store=self.discard_store,
                     converter=converter,
                     max_bytes=settings.max_file_mb << 20,
                     chunk_tokens=settings.chunk_tokens,
@@ -358,13 +399,13 @@ class Parts:
                 ),
             )
 
-    def _store_for_writing(self) -> Store:
+    def store_for_writing(self) -> Store:
         with self._opening:
             if self._store is None:
                 self._store = self._open_store(create=True)
             return self._store
 
-    def _discard_store(self) -> None:
+    def discard_store(self) -> None:
         from termrag.stores import discard_store
 
         with self._opening:

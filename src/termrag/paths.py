@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 
@@ -16,10 +16,33 @@ class Paths:
     cache: Path
     state: Path
     runtime: Path
+    collection: str = ""
 
     @property
     def config_file(self) -> Path:
         return self.config / "config.toml"
+
+    @property
+    def settings_file(self) -> Path:
+        """Where a changed setting is written: the user's file, or the collection's own."""
+        return self.config / "collections" / f"{self.collection}.toml" if self.collection else self.config_file
+
+    @property
+    def collections(self) -> Path:
+        """Holds a folder for each named library."""
+        return self.data / "collections"
+
+    @property
+    def base(self) -> Paths:
+        """Those of the default library, from those of a named one."""
+        if not self.collection:
+            return self
+        return replace(self, data=self.data.parent.parent, runtime=self.runtime.parent, collection="")
+
+    def of_collection(self, name: str) -> Paths:
+        """Those of a named library, from those of the default one: documents, conversations and sockets of its own,
+        models, caches and logs shared."""
+        return replace(self, data=self.collections / name, runtime=self.runtime / name, collection=name)
 
     @property
     def keys_file(self) -> Path:
@@ -33,7 +56,7 @@ class Paths:
 
     @property
     def library(self) -> Path:
-        """Holds the ledger, the writer lock and the store of the default library."""
+        """Holds the ledger, the writer lock and the store."""
         return self.data / "library"
 
     @property

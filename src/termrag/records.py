@@ -126,6 +126,7 @@ class IndexedChunk:
     media_type: str
     language: str
     modified_ns: int
+    collection: str = ""  # the library it was found in, where several were searched
 
     @property
     def chunk_id(self) -> str:
@@ -204,6 +205,7 @@ class Passage:
     media_type: str
     score: float
     chunk_ids: tuple[str, ...] = ()
+    collection: str = ""
 
     @property
     def place(self) -> str:
@@ -234,6 +236,7 @@ class Citation:
     quote: str
     score: float
     content_hash: str
+    collection: str = ""
 
     @property
     def place(self) -> str:

@@ -24,13 +24,16 @@ class Service:
     stop: tuple[tuple[str, ...], ...]
 
 
-def service(command: Sequence[str], home: Path, log_file: Path, *, platform: str = sys.platform) -> Service:
-    """The service that runs `command`, for a user whose home folder is `home`. Raises ServiceFailed on a platform that
-    has neither systemd nor launchd."""
+def service(
+    command: Sequence[str], home: Path, log_file: Path, collection: str = "", *, platform: str = sys.platform
+) -> Service:
+    """The service that runs `command`, for a user whose home folder is `home`: one for each collection. Raises
+    ServiceFailed on a platform that has neither systemd nor launchd."""
+    name = f"{_LABEL}-{collection}" if collection else _LABEL
     if platform == "darwin":
-        return _launchd(command, home, log_file)
+        return _launchd(name, command, home, log_file)
     if platform.startswith("linux"):
-        return _systemd(command, home)
+        return _systemd(name, command, home)
     raise ServiceFailed(f"there is no service manager that termrag knows on {platform}", "termrag watch")
 
 
@@ -60,8 +63,8 @@ def control(commands: Sequence[Sequence[str]]) -> None:
             raise ServiceFailed(f"{' '.join(command)}: {said[-1] if said else 'failed'}", "termrag watch")
 
 
-def _systemd(command: Sequence[str], home: Path) -> Service:
-    unit = f"{_LABEL}.service"
+def _systemd(name: str, command: Sequence[str], home: Path) -> Service:
+    unit = f"{name}.service"
     text = f"""[Unit]
 Description=termrag keeps its library equal to the watched folders
 
@@ -94,8 +97,8 @@ def _quoted(word: str) -> str:
     return '"' + word.replace('"', '\\"') + '"' if set(word) & set(" \t'\";") else word
 
 
-def _launchd(command: Sequence[str], home: Path, log_file: Path) -> Service:
-    label = f"org.{_LABEL}"
+def _launchd(name: str, command: Sequence[str], home: Path, log_file: Path) -> Service:
+    label = f"org.{name}"
     file = home / "Library" / "LaunchAgents" / f"{label}.plist"
     description = {
         "Label": label,

@@ -1,4 +1,5 @@
-"""What there is, at a glance: counts from the ledger, sizes from the disk; opens no model, no store of this machine."""
+"""What there is, at a glance: counts from the ledger, sizes from the disk; opens no model, and of stores only a
+server's."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from termrag.records import Status
 
 if TYPE_CHECKING:
     from termrag.parts import Parts
+    from termrag.stores import StoreStats
 
 
 def take_status(parts: Parts) -> Status:
@@ -28,6 +30,8 @@ def take_status(parts: Parts) -> Status:
             counts = ledger.counts()
             documents, failed, chunks, unembedded = counts.indexed, counts.failed, counts.chunks, counts.unembedded
             failures = ledger.failures()
+    elif (held := _held_by_store(parts)) is not None:
+        documents, chunks = held.documents, held.rows
     return Status(
         library=str(parts.library_folder),
         documents=documents,
@@ -44,6 +48,21 @@ def take_status(parts: Parts) -> Status:
         unembedded=unembedded,
         store_notice=_store_notice(parts),
     )
+
+
+def _held_by_store(parts: Parts) -> StoreStats | None:
+    """What a store holds that has no ledger on this machine, which only reads; None where there is no store."""
+    from termrag.stores import open_store
+
+    kind = parts.config.library.store
+    try:
+        store = open_store(kind, parts.library_folder / kind, None, create=False, config=parts.config)
+    except TermragError:
+        return None
+    try:
+        return store.stats()
+    finally:
+        store.close()
 
 
 def _store_notice(parts: Parts) -> str:

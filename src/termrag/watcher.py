@@ -189,6 +189,7 @@ class Watcher:
             finally:
                 if self._eyes is not None:
                     await asyncio.to_thread(self._eyes.close)
+                await self._disk.run(watching.release, self._parts)
                 self._status = replace(self._status, state=WatchState.OFF, working="", queued=0, eta_s=None)
                 await self._write_status()
 

@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from termrag import leasing
 from termrag.errors import LibraryBusy, NotFound
 from termrag.events import Failed, Held, Indexed, IngestEvent, Moved, Removed, Skipped
 from termrag.folders import FoundFile, Scope, is_below, stat_file
@@ -115,20 +116,21 @@ def sweep(parts: Parts, embed: Embed, *, sure: bool = False, with_added: bool = 
         folders = ledger.watching.folders()
         roots = _roots(ledger, folders, with_added=with_added)
         believed = roots if sure else [each.path for each in folders if each.held]
-        yield from _noted(
-            ingest(
-                roots,
-                ledger=ledger,
-                tools=tools,
-                exclude=parts.config.documents.exclude,
-                scopes=_scopes(folders),
-                sure=believed,
-                follow=with_added,
-            ),
-            ledger,
-            folders,
-            is_sweep=True,
+        events = ingest(
+            roots,
+            ledger=ledger,
+            tools=tools,
+            exclude=parts.config.documents.exclude,
+            scopes=_scopes(folders),
+            sure=believed,
+            follow=with_added,
         )
+        watched_ones = [each.path for each in folders]
+        try:
+            yield from leasing.held(parts, watched_ones, _noted(events, ledger, folders, is_sweep=True))
+        finally:
+            if lock_holder(parts.library_folder, WATCH_LOCK) is None:  # nobody goes on with it
+                leasing.drop(parts, watched_ones)
 
 
 def take_in(parts: Parts, embed: Embed, touched: Collection[str], *, force: bool = False) -> Iterator[IngestEvent]:
@@ -139,23 +141,26 @@ def take_in(parts: Parts, embed: Embed, touched: Collection[str], *, force: bool
         folders = ledger.watching.folders()
         ours = {path for path in touched if any(path == each.path or is_below(path, each.path) for each in folders)}
         ledger.watching.succeeded(set(touched) - ours)
-        yield from _noted(
-            ingest(
-                [each.path for each in folders],
-                ledger=ledger,
-                tools=tools,
-                exclude=parts.config.documents.exclude,
-                scopes=_scopes(folders),
-                touched=ours,
-                sure=(),
-                force=force,
-                follow=False,
-            ),
-            ledger,
-            folders,
-            is_sweep=False,
-            tried=ours if force else (),
+        watched_ones = [each.path for each in folders]
+        events = ingest(
+            watched_ones,
+            ledger=ledger,
+            tools=tools,
+            exclude=parts.config.documents.exclude,
+            scopes=_scopes(folders),
+            touched=ours,
+            sure=(),
+            force=force,
+            follow=False,
         )
+        noted = _noted(events, ledger, folders, is_sweep=False, tried=ours if force else ())
+        yield from leasing.held(parts, watched_ones, noted)
+
+
+def release(parts: Parts) -> None:
+    """Let other machines write the watched folders, where the store is shared."""
+    if leasing.is_shared(parts):
+        leasing.drop(parts, [each.path for each in watched(parts)])
 
 
 def waiting_chunks(parts: Parts) -> int:

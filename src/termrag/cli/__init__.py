@@ -5,10 +5,14 @@ from __future__ import annotations
 import importlib
 import sys
 from difflib import get_close_matches
+from typing import TYPE_CHECKING
 
 import click
 
 from termrag import __version__
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 # name: (module, one line of help). The module is imported when its command runs, not before.
 COMMANDS = {
@@ -22,6 +26,8 @@ COMMANDS = {
     "get": ("library", "Show a document's text: FILE, FILE:LINE or FILE#PAGE."),
     "rm": ("library", "Take documents out of the index."),
     "sessions": ("sessions", "List, show, search, export and remove conversations."),
+    "index": ("index", "Verify, back up, export and move the index."),
+    "collections": ("collections", "List, make, rename and remove named libraries."),
     "status": ("library", "Show the library, the store, the models and what failed."),
     "serve": ("serve", "Give other programs the API, and the command line a warm model."),
     "keys": ("serve", "Make, list and revoke keys of the API."),
@@ -72,13 +78,24 @@ class LazyGroup(click.Group):
 @click.version_option(__version__, "-V", "--version", message="termrag %(version)s")
 @click.option("--debug", is_flag=True, help="Log to stderr as well as to the log file.")
 @click.option("--library", metavar="FOLDER", help="Use the index in this folder.")
+@click.option(
+    "-C",
+    "--collection",
+    "collections",
+    multiple=True,
+    metavar="NAME",
+    shell_complete=lambda *_: _collection_names(),
+    help="Use this named library; search and ask take several, or `all`.",
+)
 @click.pass_context
-def cli(ctx: click.Context, debug: bool, library: str | None) -> None:
+def cli(ctx: click.Context, debug: bool, library: str | None, collections: tuple[str, ...]) -> None:
     """Private chat over your own documents, in the terminal.
 
     Text that is no command is a question: termrag "What did we agree on?"
     """
-    ctx.obj = {"debug": debug, "library": library}
+    if library and collections:
+        raise click.UsageError("Either --library or -C.", ctx)
+    ctx.obj = {"debug": debug, "library": library, "collections": collections}
     if ctx.invoked_subcommand is not None:
         return
     if sys.stdin.isatty() and sys.stdout.isatty():
@@ -94,6 +111,15 @@ def cli(ctx: click.Context, debug: bool, library: str | None) -> None:
     ask = command.get_command(ctx, "ask")
     assert ask is not None
     ctx.invoke(ask)
+
+
+def _collection_names() -> list[CompletionItem]:
+    from click.shell_completion import CompletionItem
+
+    from termrag.collections import ALL, names
+    from termrag.paths import default_paths
+
+    return [CompletionItem(name) for name in (*names(default_paths()), ALL)]
 
 
 def run() -> None:

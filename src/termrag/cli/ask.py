@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from termrag.cli import output
-from termrag.cli.session import filters_of, open_rag, read_stdin
-from termrag.config import load_config
+from termrag.cli.session import filters_of, library, open_rag, read_stdin
 from termrag.errors import Exit, StoreUnavailable
 from termrag.events import (
     Answered,
@@ -26,8 +25,7 @@ from termrag.events import (
     Started,
     Token,
 )
-from termrag.paths import default_paths
-from termrag.records import Answer, Message, Sentence, Support
+from termrag.records import Answer, Citation, Message, Passage, Sentence, Support
 from termrag.turns import messages
 from termrag.wire import answer as answer_json
 from termrag.wire import citations, event
@@ -83,7 +81,8 @@ def ask(ctx: click.Context, /, words: tuple[str, ...], **options: Any) -> None:
     question, context = _question(ctx, words)
     rag = open_rag(
         ctx,
-        models=_model_settings(options),
+        several=True,
+        models=_model_settings(ctx, options),
         generation={key: options[key] for key in ("temperature", "max_tokens", "seed")},
         retrieval={"passages": options["passages"]},
     )
@@ -129,10 +128,10 @@ async def _conversation(rag: Rag, options: dict[str, Any]) -> tuple[str | None, 
         return None, []
 
 
-def _model_settings(options: dict[str, Any]) -> dict[str, Any]:
+def _model_settings(ctx: click.Context, options: dict[str, Any]) -> dict[str, Any]:
     if not options["demo"]:
         return {"chat": options["model"], "engine": options["engine"]}
-    told = load_config(default_paths().config_file).models.script
+    told = library(ctx, several=True)[0].models.script
     return {"engine": "scripted", "script": told or _DEMO}
 
 
@@ -274,13 +273,18 @@ class _TextPrinter(_Printer):
     def _footer(self, answer: Answer) -> None:
         if answer.exit_code is Exit.NOT_FOUND:
             for passage in answer.passages[:3]:
-                output.note(f"  nearest: {output.one_line(passage.place)}  {output.one_line(passage.path)}")
+                output.note(f"  nearest: {_where(passage)}  {output.one_line(passage.path)}")
             return
         for citation in citations(answer):
-            output.note(f"[{citation.number}] {output.one_line(citation.place)}  {output.one_line(citation.path)}")
+            output.note(f"[{citation.number}] {_where(citation)}  {output.one_line(citation.path)}")
         missing = [sentence for sentence in answer.sentences if sentence.support is Support.UNSUPPORTED]
         if missing:
             output.note(f"termrag: [?] marks {len(missing)} of {len(answer.sentences)} sentences without support")
+
+
+def _where(source: Passage | Citation) -> str:
+    within = f"{source.collection}: " if source.collection else ""
+    return output.one_line(f"{within}{source.place}")
 
 
 def _mark(sentence: Sentence, mark: str) -> str:

@@ -7,9 +7,6 @@ from typing import Any
 
 import click
 
-from termrag.config import load_config
-from termrag.paths import default_paths
-
 
 @click.command(epilog="Example: termrag chat")
 @click.pass_context
@@ -22,13 +19,10 @@ def chat(ctx: click.Context, /, **_: Any) -> None:
 
 def open_chat(ctx: click.Context) -> None:
     """Open the chat with the settings of the command line laid over the user's own."""
+    from termrag.cli.session import library
     from termrag.logs import open_log
     from termrag.tui import run
 
-    options = ctx.find_root().obj or {}
-    paths = default_paths()
+    config, paths, _ = library(ctx)
     open_log(paths.log_file)
-    config = load_config(paths.config_file)
-    if options.get("library"):
-        config = config.with_values({"library": {"path": options["library"]}}, "command line")
     run(config, paths)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
+from pathlib import Path
 
 import click
 
 from termrag.cli import output
+from termrag.cli.session import library
+from termrag.collections import chosen, paths_of
 from termrag.config import load_config, parse_setting, setting_docs, write_setting
 from termrag.errors import ConfigError
 from termrag.paths import default_paths
@@ -20,18 +23,20 @@ def config() -> None:
 
 
 @config.command(epilog="Example: $EDITOR $(termrag config path)")
-def path() -> None:
-    """Print the path of the configuration file."""
-    output.out(str(default_paths().config_file))
+@click.pass_context
+def path(ctx: click.Context) -> None:
+    """Print the path of the configuration file, or of the collection's own."""
+    output.out(str(_file(ctx)))
 
 
 @config.command(epilog="Example: termrag config show --json | jq .models")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-def show(*, as_json: bool) -> None:
+@click.pass_context
+def show(ctx: click.Context, *, as_json: bool) -> None:
     """Show every setting as it is in force, with what it means. Secrets are masked."""
     from termrag.wire import plain
 
-    values = plain(load_config(default_paths().config_file))
+    values = plain(library(ctx)[0])
     if as_json:
         output.out_json(values)
         return
@@ -60,18 +65,20 @@ def _toml(value: object) -> str:
 @config.command("set", epilog="Example: termrag config set models.chat smollm2-135m")
 @click.argument("setting", metavar="SECTION.KEY")
 @click.argument("value")
-def set_(*, setting: str, value: str) -> None:
+@click.pass_context
+def set_(ctx: click.Context, *, setting: str, value: str) -> None:
     """Write one setting to the configuration file; comments there stay."""
     section, key, parsed = parse_setting(setting, value)
-    file = default_paths().config_file
+    file = _file(ctx)
     write_setting(file, section, key, parsed)
     output.note(f"{section}.{key} = {_toml(parsed if not isinstance(parsed, tuple) else list(parsed))} in {file}")
 
 
 @config.command(epilog="Example: EDITOR=nano termrag config edit")
-def edit() -> None:
+@click.pass_context
+def edit(ctx: click.Context) -> None:
     """Open the configuration file in $EDITOR, and check it afterwards."""
-    file = default_paths().config_file
+    file = _file(ctx)
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     file.touch(mode=0o600)
     editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
@@ -83,4 +90,15 @@ def edit() -> None:
         ) from error
     if done.returncode:
         raise ConfigError(f"the editor {editor!r} ended with code {done.returncode}")
-    load_config(file)
+    load_config(file, {})
+    library(ctx)
+
+
+def _file(ctx: click.Context) -> Path:
+    """The user's settings file, or that of the collection that is named."""
+    base = default_paths()
+    try:
+        named = chosen(base, (ctx.find_root().obj or {}).get("collections") or (), os.environ)
+    except ConfigError:  # a file that is wrong is mended where it is
+        return base.config_file
+    return paths_of(base, named[0]).settings_file

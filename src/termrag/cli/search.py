@@ -36,7 +36,7 @@ A query may carry filters: type:pdf, in:contracts/, after:2026-01-31, before:202
 @click.pass_context
 def search(ctx: click.Context, /, words: tuple[str, ...], **options: Any) -> None:
     """Find passages without asking a model."""
-    rag = open_rag(ctx)
+    rag = open_rag(ctx, several=True)
     filters = filters_of(options["within"], options["types"], options["after"], options["before"])
 
     async def work() -> int:
@@ -72,7 +72,8 @@ def _show_hit(rank: int, hit: Hit, *, explain: bool) -> None:
     from termrag.records import place
 
     chunk = hit.chunk
-    where = output.styled(output.one_line(place(chunk)), bold=True)
+    within = f"{chunk.collection}: " if chunk.collection else ""
+    where = output.styled(output.one_line(f"{within}{place(chunk)}"), bold=True)
     output.out(f"{rank}. {where}  {output.styled(output.one_line(chunk.path), dim=True)}")
     if explain:
         scores = hit.scores

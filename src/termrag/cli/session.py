@@ -11,27 +11,42 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from termrag.config import load_config
+from termrag.collections import load_settings
 from termrag.paths import default_paths
 
 if TYPE_CHECKING:
+    from termrag.config import Config
+    from termrag.paths import Paths
     from termrag.rag import Rag
     from termrag.records import Filters
 
 
-def open_rag(ctx: click.Context, **sections: dict[str, Any]) -> Rag:
-    """A façade over the user's settings with the command's flags laid over; flags that are None do not count."""
+def open_rag(ctx: click.Context, *, several: bool = False, **sections: dict[str, Any]) -> Rag:
+    """A façade over the user's settings with the command's flags laid over; flags that are None do not count. Only a
+    command that takes `several` collections may be given more than one."""
     from termrag.logs import open_log
     from termrag.rag import Rag
 
-    options = ctx.find_root().obj or {}
-    paths = default_paths()
-    open_log(paths.log_file, debug=options.get("debug", False))
-    config = load_config(paths.config_file)
-    if options.get("library"):
-        sections["library"] = {"path": options["library"]}
+    open_log(default_paths().log_file, debug=(ctx.find_root().obj or {}).get("debug", False))
+    config, paths, members = library(ctx, several=several)
     given = {section: _given(table) for section, table in sections.items()}
-    return Rag(config.with_values(given, "command line"), paths)
+    return Rag(config.with_values(given, "command line"), paths, members=members)
+
+
+def library(ctx: click.Context, *, several: bool = False) -> tuple[Config, Paths, dict[str, tuple[Config, Paths]]]:
+    """Settings and paths of the library that the command line means, and those of each where it means several. Raises
+    NotFound, ConfigError."""
+    from termrag.rag import settings_of
+
+    options = ctx.find_root().obj or {}
+    if options.get("library"):
+        paths = default_paths()
+        given = {"library": {"path": options["library"]}}
+        return load_settings(paths, os.environ).with_values(given, "command line"), paths, {}
+    config, paths, members = settings_of(options.get("collections") or ())
+    if members and not several:
+        raise click.UsageError(f"{ctx.command_path} takes one collection, not {', '.join(members)}.", ctx)
+    return config, paths, members
 
 
 def _given(table: dict[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import click
 
 from termrag.cli import output
 from termrag.cli.library import draw_ingest
-from termrag.cli.session import open_rag
+from termrag.cli.session import library, open_rag
 from termrag.events import Failed, Held, Indexed, Moved, Notice, Progress, Removed
 from termrag.wire import event, plain
 
@@ -98,8 +98,11 @@ def _begin_anew(ctx: click.Context, options: dict[str, Any]) -> None:
 
 def _termrag(ctx: click.Context) -> list[str]:
     """This command line up to the command."""
-    library = (ctx.find_root().obj or {}).get("library")
-    return ["-m", "termrag", *(["--library", str(Path(library).expanduser().absolute())] if library else [])]
+    options = ctx.find_root().obj or {}
+    if options.get("library"):
+        return ["-m", "termrag", "--library", str(Path(options["library"]).expanduser().absolute())]
+    name = library(ctx)[1].collection
+    return ["-m", "termrag", *(["-C", name] if name else [])]
 
 
 @watch.command(epilog="Example: termrag watch add ~/notes --exclude 'drafts/'")
@@ -166,7 +169,12 @@ def _service(ctx: click.Context) -> Service:
     from termrag.paths import default_paths
     from termrag.service import service
 
-    return service([sys.executable, *_termrag(ctx), "watch", "--quiet"], Path.home(), default_paths().log_file)
+    return service(
+        [sys.executable, *_termrag(ctx), "watch", "--quiet"],
+        Path.home(),
+        default_paths().log_file,
+        library(ctx)[1].collection,
+    )
 
 
 @watch.command()

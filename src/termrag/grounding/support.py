@@ -265,4 +265,5 @@ def _citation(match: Match, score: float) -> Citation:
         quote=quote,
         score=score,
         content_hash=passage.content_hash,
+        collection=passage.collection,
     )

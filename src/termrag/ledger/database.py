@@ -75,6 +75,31 @@ def open_database(folder: Path) -> sqlite3.Connection:
     return database
 
 
+def copy_out(database: sqlite3.Connection, file: Path) -> None:
+    """Copy an open database to a new file, as it is at one moment."""
+    try:
+        _create(file)
+        with closing(sqlite3.connect(file)) as copy:
+            database.backup(copy)
+            copy.execute("PRAGMA journal_mode = DELETE")  # the copy is one file
+    except (sqlite3.Error, OSError) as error:
+        raise StoreUnavailable(f"the ledger cannot be copied to {file}: {error}", "Free some disk space.") from error
+
+
+def copy_in(database: sqlite3.Connection, file: Path) -> None:
+    """Make an open database equal to a copy, brought up to date where it is older."""
+    try:
+        with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as copy:
+            if _version(copy) > len(_MIGRATIONS):
+                raise LibraryMismatch(f"{file} was written by a newer termrag", "pip install --upgrade termrag")
+            if copy.execute("PRAGMA quick_check").fetchone() != ("ok",):
+                raise StoreUnavailable(f"the ledger {file} is damaged", "Take another backup.")
+            copy.backup(database)
+        _prepare(database)
+    except sqlite3.Error as error:
+        raise StoreUnavailable(f"the ledger {file} cannot be read: {error}", "Take another backup.") from error
+
+
 def _create(file: Path) -> None:
     """Make the file private before SQLite does. One that is there is not touched: to close any descriptor of it would
     drop the locks of this process's other connections. Source: sqlite.org/howtocorrupt.html, 2.2."""

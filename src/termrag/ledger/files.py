@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import uuid
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import Any, Self
 
 from termrag.errors import NotFound
 from termrag.globs import glob_matcher
-from termrag.ledger.database import LEDGER_FILE, open_database, transaction
+from termrag.ledger.database import LEDGER_FILE, copy_in, copy_out, open_database, transaction
 from termrag.ledger.lock import lock_holder, write_lock
 from termrag.ledger.watching import WatchBook
 from termrag.records import Document, DocumentState
@@ -261,6 +261,32 @@ class Ledger:
                 "UPDATE documents SET state = 'pending', content_hash = '', recipe = '', inode = 0, modified_ns = 0 "
                 "WHERE state != 'removing'"
             )
+
+    def begin_again(self, document_ids: Iterable[str]) -> None:
+        """These documents are to be read again by the next run; ids stay."""
+        with transaction(self._db):
+            self._db.executemany(
+                "UPDATE documents SET state = 'pending', content_hash = '', recipe = '', inode = 0, modified_ns = 0 "
+                "WHERE id = ?",
+                [(each,) for each in document_ids],
+            )
+
+    def note_unembedded(self, counts: Mapping[str, int]) -> None:
+        """How many chunks of each of these documents lack a vector."""
+        with transaction(self._db):
+            self._db.executemany(
+                "UPDATE documents SET unembedded = ? WHERE id = ?", [(count, each) for each, count in counts.items()]
+            )
+
+    # --- copies of the whole -------------------------------------------------------------------------------------
+
+    def back_up(self, file: Path) -> None:
+        """Write a copy of this moment to a new file, whoever writes meanwhile. Raises StoreUnavailable."""
+        copy_out(self._db, file)
+
+    def take_over(self, file: Path) -> None:
+        """Become what `back_up` wrote, all at once. Raises StoreUnavailable, LibraryMismatch."""
+        copy_in(self._db, file)
 
     # --- roots and texts -----------------------------------------------------------------------------------------
 

@@ -11,8 +11,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from termrag.rag.asking import Asking, SearchMode
+from termrag.rag.collections import Collections, settings_of
 from termrag.rag.conversations import Conversations
 from termrag.rag.folders import Folders
+from termrag.rag.index import Index
 from termrag.rag.library import Library
 from termrag.rag.models import Models
 from termrag.records import Status
@@ -20,10 +22,10 @@ from termrag.records import Status
 if TYPE_CHECKING:
     from termrag.doctor import Finding
 
-__all__ = ["Rag", "SearchMode"]
+__all__ = ["Rag", "SearchMode", "settings_of"]
 
 
-class Rag(Asking, Conversations, Library, Folders, Models):
+class Rag(Asking, Conversations, Library, Index, Folders, Collections, Models):
     """One library with its models. Safe for one event loop; several processes may open the same library at once."""
 
     async def status(self) -> Status:

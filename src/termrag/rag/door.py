@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Self
 
 from termrag import connection
-from termrag.config import Config, all_settings, forget_setting, load_config, write_setting
+from termrag.collections import load_settings
+from termrag.config import Config, all_settings, forget_setting, write_setting
 from termrag.errors import ConfigError
 from termrag.lane import Lane
 from termrag.parts import Parts
@@ -28,16 +29,32 @@ class Door:
     """One library with its models: opened, changed and closed here, used through the classes beside."""
 
     def __init__(
-        self, config: Config | None = None, paths: Paths | None = None, environ: Mapping[str, str] | None = None
+        self,
+        config: Config | None = None,
+        paths: Paths | None = None,
+        environ: Mapping[str, str] | None = None,
+        *,
+        members: Mapping[str, tuple[Config, Paths]] | None = None,
+        host: Door | None = None,
     ) -> None:
+        """`members` are collections that are asked together; `host` lends its threads and models."""
         self.paths = paths or default_paths()
-        self.config = config or load_config(self.paths.config_file)
-        self._models = Lane("models")
-        self._disk = Lane("disk")
-        self._looks = Lane("looks")
         self._given = os.environ if environ is None else environ
         self._environ = connection.with_stored_key(self._given, self.paths)
-        self._parts = Parts(self.config, self.paths, self._environ)
+        self.config = config or load_settings(self.paths, self._given)
+        self._host = host
+        self._models: Lane = host._models if host else Lane("models")
+        self._disk: Lane = host._disk if host else Lane("disk")
+        self._looks: Lane = host._looks if host else Lane("looks")
+        self._parts = self._made_parts(members or {})
+
+    def _made_parts(self, members: Mapping[str, tuple[Config, Paths]]) -> Parts:
+        lender = self._host._parts if self._host else None
+        if not members:
+            return Parts(self.config, self.paths, self._environ, lender=lender)
+        from termrag.together import Together
+
+        return Together(self.config, self.paths, self._environ, members, lender=lender)
 
     async def __aenter__(self) -> Self:
         return self
@@ -45,6 +62,8 @@ class Door:
     async def __aexit__(self, *_: object) -> None:
         await self._models.run(self._parts.close_models)
         await self._disk.run(self._parts.close)
+        if self._host:
+            return
         for lane in (self._models, self._disk, self._looks):
             lane.close()
 
@@ -53,7 +72,7 @@ class Door:
         that is replaced finishes its answers. Raises ConfigError."""
         config = self.config.with_values({section: {key: value}}, f"{section}.{key}")
         if save:
-            await self._disk.run(write_setting, self.paths.config_file, section, key, value)
+            await self._disk.run(write_setting, self.paths.settings_file, section, key, value)
         await self._take_over(config)
 
     async def reset(self, section: str, key: str) -> object:
@@ -61,9 +80,12 @@ class Door:
         known = next((each for each in all_settings() if (each.section, each.key) == (section, key)), None)
         if known is None:
             raise ConfigError(f"unknown setting {section}.{key}", "termrag config show lists them all")
-        await self._disk.run(forget_setting, self.paths.config_file, section, key)
-        await self._take_over(self.config.with_values({section: {key: known.default}}, f"{section}.{key}"))
-        return known.default
+        await self._disk.run(forget_setting, self.paths.settings_file, section, key)
+        value = known.default
+        if self.paths.collection:  # what the user's own settings say
+            value = getattr(getattr(load_settings(self.paths, self._given), section), key)
+        await self._take_over(self.config.with_values({section: {key: value}}, f"{section}.{key}"))
+        return value
 
     async def _take_over(self, config: Config) -> None:
         self.config = config

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from termrag.config import RetrievalSettings
 from termrag.records import Hit, IndexedChunk, Passage
-from termrag.stores import Store
+from termrag.stores import Searchable
 
 _TABLE_RULE = re.compile(r"\|?\s*:?-{2,}:?\s*(\|\s*:?-{2,}:?\s*)*\|?")
 
@@ -17,7 +17,7 @@ _TABLE_RULE = re.compile(r"\|?\s*:?-{2,}:?\s*(\|\s*:?-{2,}:?\s*)*\|?")
 def passages(
     hits: Sequence[Hit],
     *,
-    store: Store,
+    store: Searchable,
     settings: RetrievalSettings,
     count_tokens: Callable[[str], int],
     limit: int | None = None,
@@ -105,10 +105,11 @@ class _Group:
             media_type=first.media_type,
             score=self.score,
             chunk_ids=tuple(chunk.chunk_id for chunk in chunks),
+            collection=first.collection,
         )
 
 
-def _widen(group: _Group, groups: Sequence[_Group], store: Store, budget: _Budget) -> None:
+def _widen(group: _Group, groups: Sequence[_Group], store: Searchable, budget: _Budget) -> None:
     """Add what follows and what precedes, one chunk each, if it belongs to the same section and fits."""
     first, last = group.ends
     document_id, _ = group.place()

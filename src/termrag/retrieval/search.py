@@ -12,7 +12,7 @@ from termrag.config import RetrievalSettings
 from termrag.records import Filters, Hit, IndexedChunk, Scores
 from termrag.retrieval.duplicates import Seen
 from termrag.retrieval.fusion import reciprocal_ranks, vector_weight
-from termrag.stores import Found, Store
+from termrag.stores import Found, Searchable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,7 +30,7 @@ _JUDGED = 5  # best chunks of each leg: they tell in what language and form the 
 def search(
     query: str,
     *,
-    store: Store,
+    store: Searchable,
     embed: Callable[[Sequence[str]], NDArray[np.float32]],
     settings: RetrievalSettings,
     limit: int,

@@ -72,13 +72,32 @@ class Lease:
     until: float
 
 
-class Store(Protocol):
+class Searchable(Protocol):
+    """What a search needs of a store, or of several together."""
+
+    def search_vector(
+        self, vector: NDArray[np.float32], limit: int, filters: Filters, *, exact: bool = False
+    ) -> list[Found]:
+        """Nearest chunks by cosine, best first; `exact` compares with every vector. Filters apply before the limit."""
+
+    def search_terms(self, terms: str, limit: int, filters: Filters) -> list[Found]:
+        """Best chunks by BM25 of analysed, space-separated terms, best first; empty for no terms."""
+
+    def chunks(self, document_id: str, positions: Sequence[int] | None = None) -> list[IndexedChunk]:
+        """A document's chunks by position; all of them for None."""
+
+
+class Store(Searchable, Protocol):
     """One open index. Safe to call from several threads; writers of several processes take turns by the ledger's lock,
     which the caller holds around all that changes it. A row without a vector is found by its words alone."""
 
     @property
     def is_shared(self) -> bool:
         """Whether other machines may write to it too: then the ledger's lock alone does not keep writers apart."""
+
+    @property
+    def has_snapshots(self) -> bool:
+        """Whether `rows` reads one moment while others write; else who needs one holds the writer lock meanwhile."""
 
     @property
     def notice(self) -> str:
@@ -103,17 +122,6 @@ class Store(Protocol):
     def restore(self, rows: Sequence[Row]) -> None:
         """Put rows as they are, in one commit; nothing else of their documents is touched. Repeating changes nothing.
         Raises StoreBusy or StoreUnavailable."""
-
-    def search_vector(
-        self, vector: NDArray[np.float32], limit: int, filters: Filters, *, exact: bool = False
-    ) -> list[Found]:
-        """Nearest chunks by cosine, best first; `exact` compares with every vector. Filters apply before the limit."""
-
-    def search_terms(self, terms: str, limit: int, filters: Filters) -> list[Found]:
-        """Best chunks by BM25 of analysed, space-separated terms, best first; empty for no terms."""
-
-    def chunks(self, document_id: str, positions: Sequence[int] | None = None) -> list[IndexedChunk]:
-        """A document's chunks by position; all of them for None."""
 
     def vectors(self, document_id: str) -> dict[str, NDArray[np.float32]]:
         """A document's vectors by `text_hash`: what need not be embedded again; without those still to come."""

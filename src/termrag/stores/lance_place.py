@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from termrag.errors import ConfigError
+from termrag.errors import ConfigError, StoreUnavailable
 
 if TYPE_CHECKING:
     from termrag.config import Config
@@ -26,6 +30,12 @@ class Place:
         return bool(self.uri)
 
     @property
+    def index_note(self) -> Path:
+        """Where this machine remembers how large the table was when its vector index was built."""
+        mark = f"-{hashlib.blake2b(self.uri.encode(), digest_size=4).hexdigest()}" if self.uri else ""
+        return self.folder / f"vector-index{mark}.json"
+
+    @property
     def target(self) -> str:
         return self.uri or str(self.folder)
 
@@ -41,3 +51,20 @@ def place_of(folder: Path, config: Config | None) -> Place:
             raise ConfigError(f"lancedb.options: {each!r} is not key=value", "termrag config edit")
         options[key.strip()] = value.strip()
     return Place(folder, config.lancedb.uri.rstrip("/"), options)
+
+
+def connect(place: Place) -> Any:
+    """LanceDB's connection. Raises StoreUnavailable."""
+    os.environ.setdefault("LANCEDB_LOG", "error")  # its warnings would be written over the screen
+    import lancedb
+
+    options = dict(place.options) or None
+    try:
+        return lancedb.connect(place.target, read_consistency_interval=timedelta(0), storage_options=options)
+    except (ValueError, RuntimeError, OSError) as error:
+        code = re.search(r"<Code>(\w+)</Code>", str(error))  # what an S3 says
+        reason = code[1] if code else str(error).strip().splitlines()[0][:200]
+        raise StoreUnavailable(
+            f"{place.target} cannot be opened: {reason}",
+            "Look at lancedb.uri, lancedb.options, and the object store's keys in the environment.",
+        ) from error

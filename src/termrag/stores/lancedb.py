@@ -24,7 +24,7 @@ from termrag.stores import Batch, Found, Identity, Lease, StoreStats, difference
 from termrag.stores.failures import guarded
 from termrag.stores.filters import VISIBLE, condition, one_of
 from termrag.stores.lance_leases import drop_lease, take_lease
-from termrag.stores.lance_place import Place
+from termrag.stores.lance_place import Place, connect
 from termrag.stores.lance_scan import batches, batches_of, pinned, release_old
 from termrag.stores.rows import FOUND_COLUMNS, chunks_of, schema_for, table_of, tombstone_positions, with_vectors
 
@@ -61,23 +61,12 @@ def open_lance(place: Place, identity: Identity | None, *, create: bool) -> Lanc
 def discard_lance(place: Place) -> None:
     """Delete the index and all that is in it."""
     if place.is_shared:
-        connection = _connect(place)
+        connection = connect(place)
         if _TABLE in guarded(lambda: connection.list_tables().tables):
             guarded(lambda: connection.drop_table(_TABLE))
+        place.index_note.unlink(missing_ok=True)
+        return  # the folder beside may hold an index of its own
     shutil.rmtree(place.folder, ignore_errors=True)
-
-
-def _connect(place: Place) -> Any:
-    os.environ.setdefault("LANCEDB_LOG", "error")  # its warnings would be written over the screen
-    import lancedb
-
-    return guarded(
-        lambda: lancedb.connect(
-            place.target,
-            read_consistency_interval=timedelta(0),
-            storage_options=dict(place.options) or None,
-        )
-    )
 
 
 class LanceStore:
@@ -86,7 +75,7 @@ class LanceStore:
     def __init__(self, place: Place) -> None:
         self._place = place
         self._folder = place.folder
-        self._connection = _connect(place)
+        self._connection = connect(place)
         self._table: Any = None
         self._dimension = 0
         self._nprobes = 20
@@ -95,6 +84,10 @@ class LanceStore:
     @property
     def is_shared(self) -> bool:
         return self._place.is_shared
+
+    @property
+    def has_snapshots(self) -> bool:
+        return True
 
     @property
     def notice(self) -> str:
@@ -350,7 +343,7 @@ class LanceStore:
             return
         from lancedb.index import IvfRq
 
-        note = self._folder / "vector-index.json"
+        note = self._place.index_note
         indexes = self._read(lambda table: table.list_indices())
         has_index = any(index.columns == ["vector"] for index in indexes)
         rows_at_build = json.loads(note.read_text()).get("rows", 0) if has_index and note.exists() else 0
@@ -358,6 +351,7 @@ class LanceStore:
             return
         config = IvfRq(distance_type="cosine")  # never bare: the default is an order of magnitude dearer and worse
         self._read(lambda table: table.create_index("vector", config=config))
+        note.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         note.write_text(json.dumps({"rows": rows}))
 
     def take_lease(self, name: str, holder: str, until: float) -> Lease:

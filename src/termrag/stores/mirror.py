@@ -53,6 +53,10 @@ class MirroredStore:
         self._notice = ""
 
     @property
+    def has_snapshots(self) -> bool:
+        return False
+
+    @property
     def is_shared(self) -> bool:
         return True
 

@@ -111,6 +111,10 @@ class QdrantStore:
         self._look_at_lengths = _PAGE
 
     @property
+    def has_snapshots(self) -> bool:
+        return False
+
+    @property
     def is_shared(self) -> bool:
         return self._collection.is_shared
 

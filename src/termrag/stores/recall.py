@@ -37,7 +37,7 @@ def sample_vectors(store: Store, count: int) -> list[NDArray[np.float32]]:
     """Vectors to ask with, at most `count`: halfway between two that the store holds, so that none is an exact hit."""
     import numpy as np
 
-    rows = (row for batch in store.rows() for row in batch.rows)
-    held = [row.vector for row in islice(rows, 4 * count) if row.vector is not None]
+    documents = dict.fromkeys(chunk.document_id for chunk in islice(store.scan(), 4 * count))
+    held = [vector for each in documents for vector in store.vectors(each).values()]
     mixed = [(one + other) / 2 for one, other in zip(held[::2], held[1::2], strict=False)]
     return [(each / np.linalg.norm(each)).astype(np.float32) for each in mixed[:count] if np.linalg.norm(each) > 0]

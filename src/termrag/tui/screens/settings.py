@@ -63,7 +63,7 @@ class SettingsScreen(Screen[None]):
     def on_mount(self) -> None:
         self.query_one("#settings-value").display = False
         self.query_one("#settings-body").border_title = "Settings"
-        self.query_one("#settings-body").border_subtitle = str(self.app.paths.config_file)
+        self.query_one("#settings-body").border_subtitle = str(self.app.paths.settings_file)
         self._list("")
         start = next((i for i, row in enumerate(self._rows) if row is not None and row.section == self._at), 1)
         self._options.highlighted = start
