@@ -30,11 +30,11 @@ from termrag.stores.points import (
     document_of,
     newest,
     place_of,
-    point_id,
     points_of,
     revision_of,
     weigh,
 )
+from termrag.stores.qdrant_leases import drop_lease, take_lease
 
 if TYPE_CHECKING:
     import numpy as np
@@ -394,17 +394,10 @@ class QdrantStore:
         return self._collection.optimize(force=force) or done
 
     def take_lease(self, name: str, holder: str, until: float) -> Lease:
-        key = point_id(name, "lease")
-        payload = {"staged": 1, "lease": name, "holder": holder, "until": until}
-        is_free = {
-            "should": [equals("holder", holder), {"key": "until", "range": {"lt": time.time()}}],
-        }
-        self._collection.upsert([Point(key, payload, Sparse([], []), None)], only=is_free)
-        held, _ = self._collection.page({"must": [equals("lease", name)]}, ["holder", "until"], 1, None)
-        return Lease(name, held[0].payload["holder"], held[0].payload["until"]) if held else Lease(name, holder, until)
+        return take_lease(self._collection, name, holder, until)
 
     def drop_lease(self, name: str, holder: str) -> None:
-        self._collection.delete({"must": [equals("lease", name), equals("holder", holder)]})
+        drop_lease(self._collection, name, holder)
 
     def close(self) -> None:
         self._collection.close()

@@ -6,12 +6,9 @@ Searches compare with every vector: some twenty milliseconds for a hundred thous
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
-import threading
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,78 +18,16 @@ from termrag.errors import StoreBusy, StoreUnavailable
 from termrag.stores.collection import KEYWORDS, NUMBERS
 from termrag.stores.conditions import STAGED, Condition
 from termrag.stores.points import DENSE, WORDS, Held, Point, Sparse
+from termrag.stores.qdrant_engine import OPENING, Engine, join, leave
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_WAIT_S = 5.0  # for a process that is about to finish
 _TOGETHER = 1000  # points per operation
 _NEVER_KB = 1_000_000_000  # an index over vectors takes minutes to build, and the interpreter stands still meanwhile
 _WORN_ROWS = 20_000  # points written anew: as many lie dead in the files
 _ALL = 1_000_000
-
-
-class _Engine:
-    """One folder's engine, shared by all who opened it in this process."""
-
-    def __init__(self, folder: Path, lock: int) -> None:
-        self.folder = folder
-        self.lock = lock
-        self.users = 0
-        self.written = 0  # since the files were last put in order
-        self.has_leftovers = False  # staged points of a writer that was killed
-        self.shard: Any = None
-        self.turn = ReadersAndWriter()
-        self.tending = threading.Lock()
-
-
-class ReadersAndWriter:
-    """Any number of readers, or one writer; a writer that waits goes first."""
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._readers = 0
-        self._waiting = 0
-        self._writer: int | None = None
-        self._depth = 0
-
-    @contextmanager
-    def reading(self) -> Iterator[None]:
-        me = threading.get_ident()
-        with self._changed:
-            if self._writer != me:
-                self._changed.wait_for(lambda: self._writer is None and not self._waiting)
-            self._readers += 1
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._readers -= 1
-                self._changed.notify_all()
-
-    @contextmanager
-    def writing(self) -> Iterator[None]:
-        me = threading.get_ident()
-        with self._changed:
-            if self._writer != me:
-                self._waiting += 1
-                self._changed.wait_for(lambda: self._writer is None and not self._readers)
-                self._waiting -= 1
-                self._writer = me
-            self._depth += 1
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._depth -= 1
-                if not self._depth:
-                    self._writer = None
-                self._changed.notify_all()
-
-
-_ENGINES: dict[Path, _Engine] = {}
-_OPENING = threading.Lock()
 
 
 class EmbeddedCollection:
@@ -100,7 +35,7 @@ class EmbeddedCollection:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._engine: _Engine | None = _join(folder)
+        self._engine: Engine | None = join(folder)
         self.place = str(folder)
 
     @property
@@ -165,7 +100,7 @@ class EmbeddedCollection:
                 engine.has_leftovers = True
                 raise
 
-    def _shared(self) -> _Engine:
+    def _shared(self) -> Engine:
         if self._engine is None:
             raise StoreUnavailable("the index is closed", "Open it again.")
         return self._engine
@@ -184,8 +119,8 @@ class EmbeddedCollection:
                 raise StoreUnavailable(f"the index in {self._folder} is gone", "termrag doctor")
             yield self._opened(engine)
 
-    def _opened(self, engine: _Engine) -> Any:
-        with _OPENING:
+    def _opened(self, engine: Engine) -> Any:
+        with OPENING:
             if engine.shard is None:
                 import qdrant_edge as edge
 
@@ -305,14 +240,14 @@ class EmbeddedCollection:
         engine = self._shared()
         if not force and not self._is_due(engine):
             return False
+        shard = self._opened(engine)
         with engine.tending, _named():
-            shard = self._opened(engine)
             done = bool(shard.optimize())
             shard.flush()
             engine.written = 0
             return done
 
-    def _is_due(self, engine: _Engine) -> bool:
+    def _is_due(self, engine: Engine) -> bool:
         """As many points have been written as there are. The whole process waits meanwhile, so it is done seldom."""
         if engine.written < _WORN_ROWS:
             return False
@@ -332,57 +267,10 @@ class EmbeddedCollection:
         """Leave the engine; the last to leave closes it. Idempotent."""
         engine, self._engine = self._engine, None
         if engine is not None:
-            _leave(engine)
+            leave(engine)
 
     def __del__(self) -> None:
         self.close()
-
-
-def _join(folder: Path) -> _Engine:
-    key = folder.resolve()
-    with _OPENING:
-        engine = _ENGINES.get(key)
-        if engine is None:
-            engine = _ENGINES[key] = _Engine(key, _own(key))
-        engine.users += 1
-        return engine
-
-
-def _leave(engine: _Engine) -> None:
-    with _OPENING:
-        engine.users -= 1
-        if engine.users:
-            return
-        _ENGINES.pop(engine.folder, None)
-        try:
-            with engine.tending:
-                if engine.shard is not None:
-                    engine.shard.close()
-        finally:
-            os.close(engine.lock)
-
-
-def _own(folder: Path) -> int:
-    """Hold the folder's lock until the process ends or the engine is left. Raises StoreBusy naming the holder."""
-    file = os.open(folder / "owner.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    deadline = time.monotonic() + _WAIT_S
-    while True:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            break
-        except BlockingIOError:
-            if time.monotonic() < deadline:
-                time.sleep(0.05)
-                continue
-            holder = os.pread(file, 20, 0).decode(errors="replace") or "unknown"
-            os.close(file)
-            raise StoreBusy(
-                f"process {holder} owns the embedded Qdrant in {folder}",
-                "Ask through that process, stop it, or use a server: termrag config set qdrant.url URL",
-            ) from None
-    os.ftruncate(file, 0)
-    os.pwrite(file, str(os.getpid()).encode(), 0)
-    return file
 
 
 @contextmanager
