@@ -1,7 +1,7 @@
 """Our rows as points of a Qdrant collection: ids, payloads and BM25 weights; knows neither client nor engine.
 
 A point's id follows from its document, place and the document's content, so that a repeated write makes the same
-points. `revision` names one content of a document; `sequence` orders revisions, and the highest one holds. A point is
+points. `revision` names one content of a document; `sequence` tells when it was written: the latest holds. A point is
 `staged` until all of its revision is there.
 """
 
@@ -37,7 +37,7 @@ _CHUNK_FIELDS = (
 _fields = itemgetter(*_CHUNK_FIELDS)
 
 # What a search brings back: all but the words.
-FOUND_FIELDS = [*_CHUNK_FIELDS, "path_bytes", "revision", "sequence", "chunks"]
+FOUND_FIELDS = [*_CHUNK_FIELDS, "path_bytes", "sequence"]
 
 # BM25 as the full-text index of LanceDB weighs it, so that both stores rank alike.
 _K1 = 1.2
@@ -125,19 +125,13 @@ def chunk_of(payload: Mapping[str, Any]) -> IndexedChunk:
 def newest(found: Iterable[Held]) -> list[Held]:
     """What holds of each document: while one is replaced, old and new points stand side by side for a moment."""
     found = list(found)
-    pairs = {(each.payload["document_id"], each.payload["revision"]) for each in found}
+    pairs = {(each.payload["document_id"], each.payload["sequence"]) for each in found}
     if len(pairs) == len({document for document, _ in pairs}):
         return found
-    last: dict[str, tuple[int, str]] = {}
-    for each in found:
-        key = (each.payload["sequence"], each.payload["revision"])
-        document = each.payload["document_id"]
-        last[document] = max(key, last.get(document, key))
-    return [
-        each
-        for each in found
-        if last[each.payload["document_id"]] == (each.payload["sequence"], each.payload["revision"])
-    ]
+    last: dict[str, int] = {}
+    for document, sequence in pairs:
+        last[document] = max(sequence, last.get(document, sequence))
+    return [each for each in found if last[each.payload["document_id"]] == each.payload["sequence"]]
 
 
 def weigh(terms: str, average_terms: float) -> Sparse:

@@ -314,7 +314,7 @@ class QdrantStore:
 
     def vectors(self, document_id: str) -> dict[str, NDArray[np.float32]]:
         where: Condition = {"must": [equals("document_id", document_id), HAS_VECTOR], **VISIBLE}
-        fields = ["document_id", "revision", "sequence", "text_hash"]
+        fields = ["document_id", "sequence", "text_hash"]
         return {
             held.payload["text_hash"]: held.dense
             for held in newest(self._all(where, fields, with_dense=True))
@@ -353,7 +353,8 @@ class QdrantStore:
         left = list(documents)
         for look in range(_LOOKS):
             found: dict[str, list[Held]] = {}
-            for held in newest(self._all(visible(one_of("document_id", left)), fields, with_dense=with_dense)):
+            where = visible(one_of("document_id", left))
+            for held in newest(self._all(where, [*fields, "chunks"], with_dense=with_dense)):
                 found.setdefault(held.payload["document_id"], []).append(held)
             torn = [each for each, points in found.items() if points[0].payload["chunks"] not in (0, len(points))]
             for each, points in found.items():
