@@ -454,7 +454,7 @@ def test_two_runs_at_once_make_each_file_one_document(library: Library, notes: P
 def test_a_run_with_nothing_to_do_loads_nothing_heavy(library: Library, notes: Path) -> None:
     library.add(notes)
     code = (
-        "import sys; from pathlib import Path; from index_library import Library\n"
+        "import sys; from pathlib import Path; from index.index_library import Library\n"
         "heavy = {'lancedb', 'pyarrow', 'onnxruntime'}\n"
         "library = Library(Path(sys.argv[1])); events = library.add(Path(sys.argv[2]))\n"
         "assert events[-1].unchanged == 4, events[-1]\n"
@@ -462,7 +462,7 @@ def test_a_run_with_nothing_to_do_loads_nothing_heavy(library: Library, notes: P
     )
     done = subprocess.run(
         [sys.executable, "-c", code, library.folder, notes],
-        cwd=Path(__file__).parent,
+        cwd=Path(__file__).parents[1],
         capture_output=True,
         text=True,
         check=True,

@@ -7,6 +7,7 @@ import os
 import shutil
 import stat
 import subprocess
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -341,6 +342,61 @@ def test_a_scan_sees_one_snapshot(store: Store, kind: Kind) -> None:
     next(scan)
     store.delete([f"d{i}" for i in range(1500)])
     assert sum(1 for _ in scan) == 1499
+
+
+def test_many_chunks_are_written_found_and_counted(store: Store, kind: Kind) -> None:
+    """Enough for several pages and commits; a hundred thousand are measured by bench/stores.py."""
+    # The local mode behind the stand-in compares everything with everything, in Python.
+    count, together = (1_000 if kind.name == "qdrant-http" else 4_000), 500
+    for start in range(0, count, together):
+        numbers = range(start, start + together)
+        store.replace({f"d{n}": [row(f"d{n}", 0, f"word{n} all", path=f"/docs/{n % 7}/{n}.md")] for n in numbers})
+    store.maintain()
+    assert (store.stats().rows, store.stats().documents) == (count, count)
+    assert found_by(store, f"word{count - 1}") == [f"d{count - 1}#000000"]
+    assert len(store.search_vector(vector(1), 700, Filters())) == 700
+    chosen = Filters(globs=("/docs/3/*1.md",), document_ids=("d31", "d3", "d731"))
+    assert {found.chunk.document_id for found in store.search_vector(vector(1), 9, chosen)} == {"d31", "d731"}
+    assert len({chunk.chunk_id for chunk in store.scan()}) == count
+    assert sum(len(batch.rows) for batch in store.rows()) == count
+
+
+def test_whole_rows_go_into_another_store(store: Store, kind: Kind, tmp_path: Path) -> None:
+    written = {f"d{n}": [row(f"d{n}", at_, f"w{n} w{at_}", direction=(1, n)) for at_ in range(3)] for n in range(70)}
+    written["late"] = [replace(row("late", 0, "words only"), vector=None)]
+    store.replace(written)
+    copy = Kind("lancedb").open(tmp_path / "copy", IDENTITY)
+    batches = list(store.rows())
+    for batch in batches:
+        copy.restore(batch.rows)
+    assert {chunk.chunk_id for chunk in copy.scan()} == {chunk.chunk_id for chunk in store.scan()}
+    assert copy.chunks("d7") == store.chunks("d7")
+    assert np.allclose(copy.vectors("d7")["hash of w7 w1"], written["d7"][1].vector)
+    assert copy.vectors("late") == {}
+    rest = [each for batch in store.rows(batches[0].position) for each in batch.rows]
+    assert len(rest) == 211 - len(batches[0].rows)
+    store.delete(["d7"])
+    for _ in range(2):
+        store.restore([each for batch in copy.rows(document_ids=["d7", "d8"]) for each in batch.rows])
+    assert store.stats().rows == 211
+    assert set(found_by(store, "w7")) == set(found_by(copy, "w7"))
+    store.replace({"d7": [row("d7", 0, "new")]})
+    assert [chunk.text for chunk in store.chunks("d7")] == ["text of new"]
+    copy.close()
+
+
+def test_a_lease_has_one_holder_until_it_runs_out(store: Store) -> None:
+    soon = time.time() + 60
+    assert store.take_lease("/notes", "one", soon).holder == "one"
+    assert store.take_lease("/notes", "other", soon).holder == "one"
+    assert store.take_lease("/papers", "other", soon).holder == "other"
+    assert store.take_lease("/notes", "one", soon + 5).until == pytest.approx(soon + 5)
+    store.drop_lease("/notes", "other")
+    assert store.take_lease("/notes", "other", soon).holder == "one", "nobody gives up another's lease"
+    store.drop_lease("/notes", "one")
+    assert store.take_lease("/notes", "other", time.time() - 1).holder == "other"
+    assert store.take_lease("/notes", "one", soon).holder == "one", "it had run out"
+    assert (store.stats().rows, list(store.scan())) == (0, [])
 
 
 # --- other processes -------------------------------------------------------------------------------------------------

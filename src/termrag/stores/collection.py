@@ -38,6 +38,10 @@ class Collection(Protocol):
     def renote(self, note: Mapping[str, Any]) -> None:
         """Replace what is noted."""
 
+    @property
+    def may_show_staged(self) -> bool:
+        """Whether a reader may meet staged points: false where `writing` holds readers off and none were left."""
+
     def writing(self) -> AbstractContextManager[None]:
         """Within it readers of this process see nothing half done, where the collection can hold them off."""
 
@@ -73,7 +77,7 @@ class Collection(Protocol):
     def count(self, condition: Condition) -> int: ...
 
     def segments(self) -> tuple[int, int, int]:
-        """(segments, points outside a vector index, bytes on this machine's disk)."""
+        """(parts of the files that are better merged, points outside a vector index, bytes on this machine's disk)."""
 
     def optimize(self, *, force: bool) -> bool:
         """Merge and index what is due (all, if forced), where it is not done by itself; True if anything was done."""

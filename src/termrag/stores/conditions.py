@@ -33,9 +33,9 @@ def visible(*must: Condition) -> Condition:
     return {"must": list(must), **VISIBLE} if must else VISIBLE
 
 
-def condition(filters: Filters, paths: Callable[[], Sequence[str]]) -> Condition:
+def condition(filters: Filters, paths: Callable[[], Sequence[str]], *, hide_staged: bool = True) -> Condition:
     """The condition that keeps what the filters let through. `paths` lists the paths of all documents; it is asked
-    only for globs that are more than a folder or a file."""
+    only for globs that are more than a folder or a file. Where nothing is staged, hiding it would cost for nothing."""
     must: list[Condition] = []
     if filters.document_ids:
         must.append(one_of("document_id", filters.document_ids))
@@ -48,7 +48,9 @@ def condition(filters: Filters, paths: Callable[[], Sequence[str]]) -> Condition
     }
     if modified:
         must.append({"key": "modified_ns", "range": modified})
-    return visible(*must)
+    if hide_staged:
+        return visible(*must)
+    return {"must": must} if must else {}
 
 
 def _globs(globs: Sequence[str], paths: Callable[[], Sequence[str]]) -> Condition:

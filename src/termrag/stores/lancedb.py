@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -138,7 +139,7 @@ class LanceStore:
 
     def _index(self) -> None:
         """Add the indexes that are missing: all of them on a new table, some if its maker was killed."""
-        from lancedb.index import FTS, BTree
+        from lancedb.index import FTS
 
         have = {column for index in self._read(lambda table: table.list_indices()) for column in index.columns}
         if "terms" not in have:
@@ -152,8 +153,8 @@ class LanceStore:
                 ascii_folding=False,
             )
             self._read(lambda table: table.create_index("terms", config=words))
-        if "document_id" not in have:
-            self._read(lambda table: table.create_index("document_id", config=BTree()))
+        for column in {"document_id", "path"} - have:
+            self._read(partial(_add_btree, column))
 
     def identity(self) -> Identity | None:
         metadata = self._read(lambda table: table.schema.metadata) or {}
@@ -372,6 +373,12 @@ class LanceStore:
             raise StoreUnavailable("the index is closed", "Open it again.")
         table = self._table
         return guarded(lambda: call(table), refresh=table.checkout_latest)
+
+
+def _add_btree(column: str, table: Any) -> None:
+    from lancedb.index import BTree
+
+    table.create_index(column, config=BTree())
 
 
 def _limited(query: Any, filters: Filters, limit: int, score: str) -> pa.Table:

@@ -1,7 +1,7 @@
 """Our rows as points of a Qdrant collection: ids, payloads and BM25 weights; knows neither client nor engine.
 
 A point's id follows from its document, place and the document's content, so that a repeated write makes the same
-points. `revision` names one content of a document; `sequence` orders revisions, and the highest one holds. A point is
+points. `revision` names one content of a document; `sequence` tells when it was written: the latest holds. A point is
 `staged` until all of its revision is there.
 """
 
@@ -13,8 +13,9 @@ import os
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from termrag.records import IndexedChunk, Row
@@ -28,12 +29,15 @@ DENSE = "dense"
 WORDS = "words"
 
 _SPACE = uuid.UUID("6f1c0e0a-3f0b-5d53-9c5e-6a2f1a1b7d11")
+# In the order of IndexedChunk's fields.
 _CHUNK_FIELDS = (
     "document_id", "position", "path", "title", "heading", "page", "page_label", "start_line", "end_line",
     "lines_match", "text", "text_hash", "content_hash", "media_type", "language", "modified_ns",
 )  # fmt: skip
+_fields = itemgetter(*_CHUNK_FIELDS)
+
 # What a search brings back: all but the words.
-FOUND_FIELDS = [*_CHUNK_FIELDS, "path_bytes", "revision", "sequence", "chunks"]
+FOUND_FIELDS = [*_CHUNK_FIELDS, "path_bytes", "sequence"]
 
 # BM25 as the full-text index of LanceDB weighs it, so that both stores rank alike.
 _K1 = 1.2
@@ -60,7 +64,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What is read: a point's id, payload and, where asked for, its dense vector."""
+    """What is read: a point's id (empty from a search), payload and, where asked for, its dense vector."""
 
     id: str
     payload: Mapping[str, Any]
@@ -113,26 +117,21 @@ def place_of(path: str, modified_ns: int) -> dict[str, Any]:
 
 
 def chunk_of(payload: Mapping[str, Any]) -> IndexedChunk:
-    values = {name: payload.get(name) for name in _CHUNK_FIELDS}
+    chunk = IndexedChunk(*_fields(payload))
     odd = payload.get("path_bytes")
-    if odd:
-        values["path"] = os.fsdecode(base64.b64decode(odd))
-    return IndexedChunk(**values)  # type: ignore[arg-type]
+    return replace(chunk, path=os.fsdecode(base64.b64decode(odd))) if odd else chunk
 
 
 def newest(found: Iterable[Held]) -> list[Held]:
     """What holds of each document: while one is replaced, old and new points stand side by side for a moment."""
     found = list(found)
-    last: dict[str, tuple[int, str]] = {}
-    for each in found:
-        key = (each.payload["sequence"], each.payload["revision"])
-        document = each.payload["document_id"]
-        last[document] = max(key, last.get(document, key))
-    return [
-        each
-        for each in found
-        if last[each.payload["document_id"]] == (each.payload["sequence"], each.payload["revision"])
-    ]
+    pairs = {(each.payload["document_id"], each.payload["sequence"]) for each in found}
+    if len(pairs) == len({document for document, _ in pairs}):
+        return found
+    last: dict[str, int] = {}
+    for document, sequence in pairs:
+        last[document] = max(sequence, last.get(document, sequence))
+    return [each for each in found if last[each.payload["document_id"]] == each.payload["sequence"]]
 
 
 def weigh(terms: str, average_terms: float) -> Sparse:

@@ -30,11 +30,11 @@ from termrag.stores.points import (
     document_of,
     newest,
     place_of,
-    point_id,
     points_of,
     revision_of,
     weigh,
 )
+from termrag.stores.qdrant_leases import drop_lease, take_lease
 
 if TYPE_CHECKING:
     import numpy as np
@@ -295,9 +295,12 @@ class QdrantStore:
     def _search(
         self, query: NDArray[np.float32] | Sparse, limit: int, filters: Filters, *, exact: bool = False
     ) -> list[Found]:
-        where = condition(filters, lambda: list(self._collection.values("path", visible(equals("position", 0)))))
+        where = condition(filters, self._paths, hide_staged=self._collection.may_show_staged)
         found = self._collection.nearest(query, where, limit, FOUND_FIELDS, exact=exact)
         return [Found(chunk_of(held.payload), held.score) for held in newest(found)]
+
+    def _paths(self) -> list[str]:
+        return list(self._collection.values("path", visible(equals("position", 0))))
 
     def chunks(self, document_id: str, positions: Sequence[int] | None = None) -> list[IndexedChunk]:
         if positions is None:
@@ -311,7 +314,7 @@ class QdrantStore:
 
     def vectors(self, document_id: str) -> dict[str, NDArray[np.float32]]:
         where: Condition = {"must": [equals("document_id", document_id), HAS_VECTOR], **VISIBLE}
-        fields = ["document_id", "revision", "sequence", "text_hash"]
+        fields = ["document_id", "sequence", "text_hash"]
         return {
             held.payload["text_hash"]: held.dense
             for held in newest(self._all(where, fields, with_dense=True))
@@ -350,7 +353,8 @@ class QdrantStore:
         left = list(documents)
         for look in range(_LOOKS):
             found: dict[str, list[Held]] = {}
-            for held in newest(self._all(visible(one_of("document_id", left)), fields, with_dense=with_dense)):
+            where = visible(one_of("document_id", left))
+            for held in newest(self._all(where, [*fields, "chunks"], with_dense=with_dense)):
                 found.setdefault(held.payload["document_id"], []).append(held)
             torn = [each for each, points in found.items() if points[0].payload["chunks"] not in (0, len(points))]
             for each, points in found.items():
@@ -381,7 +385,7 @@ class QdrantStore:
             fragments=segments,
             unindexed_rows=unindexed,
             size_bytes=size_bytes,
-            vector_index="HNSW",
+            vector_index="HNSW" if self._collection.is_shared else "",
         )
 
     # --- care ----------------------------------------------------------------------------------------------------
@@ -394,17 +398,10 @@ class QdrantStore:
         return self._collection.optimize(force=force) or done
 
     def take_lease(self, name: str, holder: str, until: float) -> Lease:
-        key = point_id(name, "lease")
-        payload = {"staged": 1, "lease": name, "holder": holder, "until": until}
-        is_free = {
-            "should": [equals("holder", holder), {"key": "until", "range": {"lt": time.time()}}],
-        }
-        self._collection.upsert([Point(key, payload, Sparse([], []), None)], only=is_free)
-        held, _ = self._collection.page({"must": [equals("lease", name)]}, ["holder", "until"], 1, None)
-        return Lease(name, held[0].payload["holder"], held[0].payload["until"]) if held else Lease(name, holder, until)
+        return take_lease(self._collection, name, holder, until)
 
     def drop_lease(self, name: str, holder: str) -> None:
-        self._collection.delete({"must": [equals("lease", name), equals("holder", holder)]})
+        drop_lease(self._collection, name, holder)
 
     def close(self) -> None:
         self._collection.close()

@@ -1,16 +1,14 @@
 """A collection in a folder, by qdrant-edge: the engine itself, in the one process that owns the folder.
 
 Everything of a process that opens the folder shares one engine. Another process waits a moment, and learns who owns it.
+Searches compare with every vector: some twenty milliseconds for a hundred thousand. More is a server's work.
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
-import threading
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,79 +16,18 @@ from typing import TYPE_CHECKING, Any
 
 from termrag.errors import StoreBusy, StoreUnavailable
 from termrag.stores.collection import KEYWORDS, NUMBERS
-from termrag.stores.conditions import Condition
+from termrag.stores.conditions import STAGED, Condition
 from termrag.stores.points import DENSE, WORDS, Held, Point, Sparse
+from termrag.stores.qdrant_engine import OPENING, Engine, join, leave
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_WAIT_S = 5.0  # for a process that is about to finish
 _TOGETHER = 1000  # points per operation
-_INDEX_FROM_ROWS = 50_000  # below, comparing with every vector takes a few milliseconds
-_TEND_EVERY = 200  # writes
+_NEVER_KB = 1_000_000_000  # an index over vectors takes minutes to build, and the interpreter stands still meanwhile
+_WORN_ROWS = 20_000  # points written anew: as many lie dead in the files
 _ALL = 1_000_000
-
-
-class _Engine:
-    """One folder's engine, shared by all who opened it in this process."""
-
-    def __init__(self, folder: Path, lock: int) -> None:
-        self.folder = folder
-        self.lock = lock
-        self.users = 0
-        self.writes = 0
-        self.shard: Any = None
-        self.turn = ReadersAndWriter()
-        self.tending = threading.Lock()
-
-
-class ReadersAndWriter:
-    """Any number of readers, or one writer; a writer that waits goes first."""
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._readers = 0
-        self._waiting = 0
-        self._writer: int | None = None
-        self._depth = 0
-
-    @contextmanager
-    def reading(self) -> Iterator[None]:
-        me = threading.get_ident()
-        with self._changed:
-            if self._writer != me:
-                self._changed.wait_for(lambda: self._writer is None and not self._waiting)
-            self._readers += 1
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._readers -= 1
-                self._changed.notify_all()
-
-    @contextmanager
-    def writing(self) -> Iterator[None]:
-        me = threading.get_ident()
-        with self._changed:
-            if self._writer != me:
-                self._waiting += 1
-                self._changed.wait_for(lambda: self._writer is None and not self._readers)
-                self._waiting -= 1
-                self._writer = me
-            self._depth += 1
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._depth -= 1
-                if not self._depth:
-                    self._writer = None
-                self._changed.notify_all()
-
-
-_ENGINES: dict[Path, _Engine] = {}
-_OPENING = threading.Lock()
 
 
 class EmbeddedCollection:
@@ -98,7 +35,7 @@ class EmbeddedCollection:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._engine: _Engine | None = _join(folder)
+        self._engine: Engine | None = join(folder)
         self.place = str(folder)
 
     @property
@@ -146,12 +83,24 @@ class EmbeddedCollection:
             os.fsync(file.fileno())
         part.replace(self._folder / "collection.json")
 
+    @property
+    def may_show_staged(self) -> bool:
+        engine = self._shared()
+        if engine.shard is None and (self._folder / "shard").is_dir():
+            self._opened(engine)
+        return engine.has_leftovers
+
     @contextmanager
     def writing(self) -> Iterator[None]:
-        with self._shared().turn.writing():
-            yield
+        engine = self._shared()
+        with engine.turn.writing():
+            try:
+                yield
+            except BaseException:
+                engine.has_leftovers = True
+                raise
 
-    def _shared(self) -> _Engine:
+    def _shared(self) -> Engine:
         if self._engine is None:
             raise StoreUnavailable("the index is closed", "Open it again.")
         return self._engine
@@ -170,14 +119,16 @@ class EmbeddedCollection:
                 raise StoreUnavailable(f"the index in {self._folder} is gone", "termrag doctor")
             yield self._opened(engine)
 
-    def _opened(self, engine: _Engine) -> Any:
-        with _OPENING:
+    def _opened(self, engine: Engine) -> Any:
+        with OPENING:
             if engine.shard is None:
                 import qdrant_edge as edge
 
                 if not (self._folder / "shard").is_dir():
                     raise StoreUnavailable(f"there is no index in {self._folder}", "termrag add PATH")
                 engine.shard = edge.EdgeShard.load(str(self._folder / "shard"))
+                staged = edge.CountRequest(filter=_filter({"must": [STAGED]}), exact=True)
+                engine.has_leftovers = engine.shard.count(staged) > 0
             return engine.shard
 
     # --- points --------------------------------------------------------------------------------------------------
@@ -193,6 +144,7 @@ class EmbeddedCollection:
                     for each in points[start : start + _TOGETHER]
                 ]
                 shard.update(edge.UpdateOperation.upsert_points(made, free))
+            self._shared().written += len(points)
 
     def set_payload(self, condition: Condition, payload: Mapping[str, Any]) -> None:
         import qdrant_edge as edge
@@ -246,7 +198,7 @@ class EmbeddedCollection:
             with_payload=fields,
         )
         with self._reading() as shard:
-            return [Held(str(each.id), each.payload or {}, score=each.score) for each in shard.query(request)]
+            return [Held("", each.payload or {}, None, each.score) for each in shard.query(request)]
 
     def page(
         self, condition: Condition, fields: list[str], limit: int, after: str | None, *, with_dense: bool = False
@@ -280,23 +232,27 @@ class EmbeddedCollection:
 
     def segments(self) -> tuple[int, int, int]:
         with self._reading() as shard:
-            info = shard.info()
             size = sum(file.stat().st_blocks * 512 for file in self._folder.rglob("*") if file.is_file())
-            return info.segments_count, max(0, info.points_count - info.indexed_vectors_count), size
+            is_worn = 4 * self._shared().written > shard.info().points_count
+            return 2 if is_worn else 1, 0, size
 
     def optimize(self, *, force: bool) -> bool:
         engine = self._shared()
         if not force and not self._is_due(engine):
             return False
-        with engine.tending, _named():  # searches and writes go on: the engine itself sees to that
-            shard = self._opened(engine)
+        shard = self._opened(engine)
+        with engine.tending, _named():
             done = bool(shard.optimize())
             shard.flush()
+            engine.written = 0
             return done
 
-    def _is_due(self, engine: _Engine) -> bool:
-        engine.writes += 1
-        return engine.writes % _TEND_EVERY == 0
+    def _is_due(self, engine: Engine) -> bool:
+        """As many points have been written as there are. The whole process waits meanwhile, so it is done seldom."""
+        if engine.written < _WORN_ROWS:
+            return False
+        with self._reading() as shard:
+            return bool(engine.written >= shard.info().points_count)
 
     def drop(self) -> None:
         engine = self._shared()
@@ -311,57 +267,10 @@ class EmbeddedCollection:
         """Leave the engine; the last to leave closes it. Idempotent."""
         engine, self._engine = self._engine, None
         if engine is not None:
-            _leave(engine)
+            leave(engine)
 
     def __del__(self) -> None:
         self.close()
-
-
-def _join(folder: Path) -> _Engine:
-    key = folder.resolve()
-    with _OPENING:
-        engine = _ENGINES.get(key)
-        if engine is None:
-            engine = _ENGINES[key] = _Engine(key, _own(key))
-        engine.users += 1
-        return engine
-
-
-def _leave(engine: _Engine) -> None:
-    with _OPENING:
-        engine.users -= 1
-        if engine.users:
-            return
-        _ENGINES.pop(engine.folder, None)
-        try:
-            with engine.tending:
-                if engine.shard is not None:
-                    engine.shard.close()
-        finally:
-            os.close(engine.lock)
-
-
-def _own(folder: Path) -> int:
-    """Hold the folder's lock until the process ends or the engine is left. Raises StoreBusy naming the holder."""
-    file = os.open(folder / "owner.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    deadline = time.monotonic() + _WAIT_S
-    while True:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            break
-        except BlockingIOError:
-            if time.monotonic() < deadline:
-                time.sleep(0.05)
-                continue
-            holder = os.pread(file, 20, 0).decode(errors="replace") or "unknown"
-            os.close(file)
-            raise StoreBusy(
-                f"process {holder} owns the embedded Qdrant in {folder}",
-                "Ask through that process, stop it, or use a server: termrag config set qdrant.url URL",
-            ) from None
-    os.ftruncate(file, 0)
-    os.pwrite(file, str(os.getpid()).encode(), 0)
-    return file
 
 
 @contextmanager
@@ -383,17 +292,18 @@ def _named() -> Iterator[None]:
 def _config(dimension: int) -> Any:
     import qdrant_edge as edge
 
-    kilobytes = _INDEX_FROM_ROWS * dimension * 4 // 1024
     return edge.EdgeConfig(
         vectors={DENSE: edge.EdgeVectorParams(size=dimension, distance=edge.Distance.Cosine)},
         sparse_vectors={WORDS: edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf)},
-        optimizers=edge.EdgeOptimizersConfig(indexing_threshold=max(1, kilobytes)),
+        optimizers=edge.EdgeOptimizersConfig(indexing_threshold=_NEVER_KB),
     )
 
 
 def _filter(condition: Condition) -> Any:
     import qdrant_edge as edge
 
+    if not condition:
+        return None
     return edge.Filter(
         must=[_condition(each) for each in condition["must"]] if "must" in condition else None,
         should=[_condition(each) for each in condition["should"]] if "should" in condition else None,

@@ -59,6 +59,10 @@ class RemoteCollection:
     def is_shared(self) -> bool:
         return True
 
+    @property
+    def may_show_staged(self) -> bool:
+        return True
+
     def _read(self, call: Callable[[Any], _T]) -> _T:
         return self._line.read(lambda: call(self._client))
 
@@ -206,7 +210,7 @@ class RemoteCollection:
                 with_payload=fields,
             )
         )
-        return [Held(str(each.id), each.payload or {}, score=each.score) for each in found.points]
+        return [Held("", each.payload or {}, None, each.score) for each in found.points]
 
     def page(
         self, condition: Condition, fields: list[str], limit: int, after: str | None, *, with_dense: bool = False

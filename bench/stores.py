@@ -1,0 +1,309 @@
+"""Both stores at 10k, 100k or more chunks: writing, indexing, searching, updating; and whether they rank words alike.
+
+    python bench/stores.py [--rows 10000] [--stores lancedb,qdrant] [--updates 1000] [--queries 200]
+    python bench/stores.py --agreement COLLECTION...
+
+Chunks have 384 dimensions and about 90 words, ten to a document; vectors are random points around topics. Qdrant is the
+embedded one. Every store runs in a process of its own, so that its memory is its own. `over_client` is the
+processor's time of both legs through the store, against the same two queries written straight against the client,
+alternating; the target is at most 1.2. `after_updates` is the p95 of a search after so many single-document updates,
+against a fresh index's; the target is at most 1.3. `--agreement` takes folders with corpus.jsonl and queries.jsonl and
+tells how many of the ten best by words both stores have in common. Results are JSON lines.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from termrag import analysis
+from termrag.records import Filters, IndexedChunk, Row
+from termrag.stores import Identity, Store, open_store
+from termrag.stores.recall import recall
+
+DIMENSION = 384
+CANDIDATES = 100
+_TOPICS = 500
+_PER_DOCUMENT = 10
+_PER_COMMIT = 2_000
+_FOLDERS = 20
+_UPDATES_TOLD = 4  # how often the way of the p95 is told during the updates
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--rows", type=int, default=10_000)
+    arguments.add_argument("--stores", default="lancedb,qdrant")
+    arguments.add_argument("--updates", type=int, default=1_000)
+    arguments.add_argument("--queries", type=int, default=200)
+    arguments.add_argument("--agreement", nargs="*", type=Path, default=[])
+    arguments.add_argument("--alone", action="store_true", help=argparse.SUPPRESS)
+    options = arguments.parse_args()
+    if options.agreement:
+        for collection in options.agreement:
+            agree(collection)
+    elif options.alone:
+        measure(options.stores, options.rows, options.updates, options.queries)
+    else:
+        for kind in options.stores.split(","):
+            again = [*sys.argv, "--alone", "--stores", kind]
+            subprocess.run([sys.executable, *again], check=True)
+
+
+class Material:
+    """Texts and vectors, the same in every run."""
+
+    def __init__(self) -> None:
+        self._numbers = np.random.default_rng(1)
+        self._chance = random.Random(1)
+        self._topics = self._numbers.standard_normal((_TOPICS, DIMENSION))
+        vocabulary = [f"w{number}" for number in range(40_000)]
+        weights = np.cumsum(1 / np.arange(2, len(vocabulary) + 2))
+        self._vocabulary, self._weights = vocabulary, weights.tolist()
+
+    def vectors(self, count: int) -> NDArray[np.float32]:
+        near = self._topics[self._numbers.integers(0, _TOPICS, count)]
+        vectors = (near + 1.2 * self._numbers.standard_normal(near.shape)).astype(np.float32)
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+    def words(self, count: int) -> str:
+        return " ".join(self._chance.choices(self._vocabulary, cum_weights=self._weights, k=count))
+
+    def document(self, number: int) -> list[Row]:
+        vectors = self.vectors(_PER_DOCUMENT)
+        return [Row(chunk(number, at, text := self.words(90)), text, vectors[at]) for at in range(_PER_DOCUMENT)]
+
+    def documents(self, count: int) -> Iterator[dict[str, list[Row]]]:
+        together = _PER_COMMIT // _PER_DOCUMENT
+        for start in range(0, count, together):
+            yield {name(number): self.document(number) for number in range(start, min(count, start + together))}
+
+
+def measure(kind: str, rows: int, updates: int, queries: int) -> None:
+    material = Material()
+    with tempfile.TemporaryDirectory() as folder:
+        identity = Identity("bench", DIMENSION, "1/256", analysis.ANALYZER_VERSION)
+        store = open_store(kind, Path(folder) / kind, identity, create=True)
+        wrote_s = 0.0
+        for documents in material.documents(rows // _PER_DOCUMENT):
+            begun = time.perf_counter()
+            store.replace(documents)
+            store.maintain()
+            wrote_s += time.perf_counter() - begun
+        begun = time.perf_counter()
+        store.maintain(force=True)
+        indexed_s = time.perf_counter() - begun
+        asked = [(material.vectors(1)[0], material.words(6)) for _ in range(queries)]
+        fresh = searched(store, asked, Filters())
+        emit(
+            kind,
+            rows=rows,
+            rows_per_s=round(rows / wrote_s),
+            index_s=round(indexed_s, 1),
+            hybrid=fresh,
+            filtered=searched(store, asked, Filters(globs=("/bench/folder3",))),
+            recall=round(recall(store, [vector for vector, _ in asked[:50]]), 4),
+            over_client=against_client(kind, store, asked),
+            rss_mb=rss_mb(),
+            peak_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+            disk_mb=round(disk_mb(Path(folder))),
+            vector_index=store.stats().vector_index,
+        )
+        if updates:
+            update(kind, store, material, rows, updates, asked, fresh)
+        store.close()
+
+
+def update(
+    kind: str,
+    store: Store,
+    material: Material,
+    rows: int,
+    updates: int,
+    asked: list[tuple[NDArray[np.float32], str]],
+    fresh: dict[str, float],
+) -> None:
+    chance = random.Random(3)
+    way: list[dict[str, float]] = []
+    begun = time.perf_counter()
+    paused_s = 0.0
+    for number in range(updates):
+        which = chance.randrange(rows // _PER_DOCUMENT)
+        store.replace({name(which): material.document(which)})
+        store.maintain()
+        if (number + 1) % (updates // _UPDATES_TOLD) == 0:
+            at = time.perf_counter()
+            way.append(searched(store, asked, Filters()))
+            paused_s += time.perf_counter() - at
+    took = time.perf_counter() - begun - paused_s
+    emit(
+        f"{kind} updates",
+        updates=updates,
+        ms_each=round(1000 * took / updates, 1),
+        way=way,
+        after_updates=round(way[-1]["p95_ms"] / fresh["p95_ms"], 2),
+        after_updates_p50=round(way[-1]["p50_ms"] / fresh["p50_ms"], 2),
+        target=1.3,
+    )
+
+
+def searched(store: Store, asked: list[tuple[NDArray[np.float32], str]], filters: Filters) -> dict[str, float]:
+    """Both legs, as `termrag search` asks for them; the first few queries warm up."""
+    taken = []
+    for number, (vector, words) in enumerate([*asked[:10], *asked]):
+        begun = time.perf_counter()
+        store.search_vector(vector, CANDIDATES, filters)
+        store.search_terms(words, CANDIDATES, filters)
+        if number >= 10:
+            taken.append(1000 * (time.perf_counter() - begun))
+    return {
+        "p50_ms": round(statistics.median(taken), 1),
+        "p95_ms": round(statistics.quantiles(taken, n=20)[-1], 1),
+    }
+
+
+def against_client(kind: str, store: Store, asked: list[tuple[NDArray[np.float32], str]]) -> float:
+    """The processor's time for both legs through the store, over that of the same by the client: other programs of a
+    busy machine do not count."""
+    raw = {"lancedb": raw_lance, "qdrant": raw_qdrant}[kind](store)
+
+    def ours(vector: NDArray[np.float32], words: str) -> None:
+        store.search_vector(vector, CANDIDATES, Filters())
+        store.search_terms(words, CANDIDATES, Filters())
+
+    sides = {"ours": ours, "raw": raw}
+    taken: dict[str, list[float]] = {side: [] for side in sides}
+    chance = random.Random(4)
+    for number, (vector, words) in enumerate([*asked[:10], *asked]):
+        for side in chance.sample(sorted(sides), 2):
+            begun = time.process_time()
+            sides[side](vector, words)
+            if number >= 10:
+                taken[side].append(time.process_time() - begun)
+    return round(statistics.mean(taken["ours"]) / statistics.mean(taken["raw"]), 3)
+
+
+def raw_lance(store: Any) -> Callable[[NDArray[np.float32], str], None]:
+    from lancedb.query import MatchQuery
+
+    from termrag.stores.rows import FOUND_COLUMNS
+
+    table = store._table
+
+    def ask(vector: NDArray[np.float32], words: str) -> None:
+        near = table.search(vector).distance_type("cosine").nprobes(store._nprobes).refine_factor(store._refine)
+        near.limit(CANDIDATES).select([*FOUND_COLUMNS, "_distance"]).to_list()
+        table.search(MatchQuery(words, "terms")).limit(CANDIDATES).select([*FOUND_COLUMNS, "_score"]).to_list()
+
+    return ask
+
+
+def raw_qdrant(store: Any) -> Callable[[NDArray[np.float32], str], None]:
+    import qdrant_edge as edge
+
+    from termrag.stores.points import FOUND_FIELDS
+    from termrag.stores.points import asked as weights_of
+
+    shard = store._collection._engine.shard
+
+    def ask(vector: NDArray[np.float32], words: str) -> None:
+        near = edge.Query.Nearest(vector.tolist(), using="dense")
+        list(shard.query(edge.QueryRequest(limit=CANDIDATES, query=near, with_payload=FOUND_FIELDS)))
+        sparse = weights_of(words)
+        worded = edge.Query.Nearest(edge.SparseVector(sparse.indices, sparse.values), using="words")
+        for each in shard.query(edge.QueryRequest(limit=CANDIDATES, query=worded, with_payload=FOUND_FIELDS)):
+            each.payload  # noqa: B018 - it is made when it is asked for
+
+    return ask
+
+
+def agree(collection: Path) -> None:
+    """The words of real texts: how many of the ten best both stores have in common."""
+    languages = {"de": ("de",), "zh": ("zh",), "ar": ("ar",)}.get(collection.name.rpartition("-")[2], ("en",))
+    documents = {}
+    for line in (collection / "corpus.jsonl").read_text(encoding="utf-8").splitlines():
+        entry = json.loads(line)
+        text = analysis.indexable(entry.get("title", ""), "", entry["text"])
+        terms = analysis.terms(text, analysis.detect_language(text))
+        number = len(documents)
+        documents[name(number)] = [Row(chunk(number, 0, entry["text"]), terms, np.ones(4, np.float32) / 2)]
+    questions = [json.loads(line)["text"] for line in (collection / "queries.jsonl").read_text("utf-8").splitlines()]
+    best: dict[str, list[list[str]]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for kind in ("lancedb", "qdrant"):
+            store = open_store(kind, Path(folder) / kind, Identity("none", 4, "1", "1"), create=True)
+            names = list(documents)
+            for start in range(0, len(names), 1000):
+                store.replace({each: documents[each] for each in names[start : start + 1000]})
+            store.maintain(force=True)
+            best[kind] = [
+                [found.chunk.document_id for found in store.search_terms(words, 10, Filters())]
+                for words in (analysis.query_terms(question, languages) for question in questions)
+            ]
+            store.close()
+    pairs = [(one, other) for one, other in zip(best["lancedb"], best["qdrant"], strict=True) if one]
+    emit(
+        "agreement",
+        collection=collection.name,
+        questions=len(pairs),
+        overlap_at_10=round(statistics.mean(len(set(one) & set(other)) / len(one) for one, other in pairs), 4),
+        same_best=round(statistics.mean(one[:1] == other[:1] for one, other in pairs), 4),
+    )
+
+
+def chunk(number: int, position: int, text: str) -> IndexedChunk:
+    return IndexedChunk(
+        document_id=name(number),
+        position=position,
+        path=f"/bench/folder{number % _FOLDERS}/{number}.md",
+        title=f"Document {number}",
+        heading="A heading",
+        page=None,
+        page_label="",
+        start_line=1 + 10 * position,
+        end_line=10 + 10 * position,
+        lines_match=True,
+        text=text,
+        text_hash=f"{number:024x}{position:08x}",
+        content_hash=f"{number:032x}",
+        media_type="text/markdown",
+        language="en",
+        modified_ns=1_700_000_000_000_000_000 + number,
+    )
+
+
+def name(number: int) -> str:
+    return f"{number:032x}"
+
+
+def rss_mb() -> int:
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except OSError:
+        return 0
+    return pages * resource.getpagesize() // (1 << 20)
+
+
+def disk_mb(folder: Path) -> float:
+    return sum(file.stat().st_blocks * 512 for file in folder.rglob("*") if file.is_file()) / 1e6
+
+
+def emit(what: str, **values: object) -> None:
+    print(json.dumps({"measure": what, **values}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
