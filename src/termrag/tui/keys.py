@@ -17,6 +17,7 @@ from textual.keys import Keys
 from termrag.errors import ConfigError
 
 _PARTS = ("termrag.tui.app", "termrag.tui.screens", "termrag.tui.widgets")
+_LEFT_TO_THE_APP = {"f6", "f7"}  # keys that a text area has other uses for, and the input has not
 _SHOWN = {
     "enter": "Enter",
     "escape": "Esc",
@@ -129,7 +130,7 @@ def problems(keymap: dict[str, str], known: list[Key]) -> list[str]:
             near = difflib.get_close_matches(name, ids, n=1)
             said.append(f"there is no action {name}" + (f"; is {near[0]} meant?" if near else ""))
         said += [f"{name}: there is no key {key!r}" for key in keys.split(",") if not _is_key(key)]
-    return said + _clashes(keymap, known)
+    return said + _clashes(keymap, known) + _unheard(keymap, ids)
 
 
 def _is_key(key: str) -> bool:
@@ -163,6 +164,22 @@ def _clashes(keymap: dict[str, str], known: list[Key]) -> list[str]:
             said += [f"{pressed} is the key of both {other.id} and {key.id}" for other in wished]
             at.setdefault(pressed, []).append(key)
     return said
+
+
+def _unheard(keymap: dict[str, str], ids: dict[str, Key]) -> list[str]:
+    """Wishes for the whole chat that its input would take for itself."""
+    from textual.widgets import TextArea
+
+    editing = {
+        key for each in TextArea.BINDINGS if isinstance(each, Binding) for key in each.key.split(",")
+    } - _LEFT_TO_THE_APP
+    return [
+        f"{key} edits text in the input, where {name} would not hear it"
+        for name, keys in keymap.items()
+        if name in ids and ids[name].owner in (_APP, _CHAT)
+        for key in keys.split(",")
+        if key in editing
+    ]
 
 
 def _meet(one: str, other: str) -> bool:
