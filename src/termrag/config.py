@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from termrag.errors import ConfigError
+from termrag.records import Sampling
 
 
 def _setting(
@@ -63,6 +64,18 @@ class GenerationSettings:
     repetition_penalty: float = _setting(1.0, "1 is off.", low=0.1, high=5)
     max_tokens: int = _setting(384, "Longest answer, in tokens.", low=1, high=1_048_576)
     seed: int = _setting(-1, "Seed of the sampler; -1 is random.", low=-1)
+
+    def sampling(self) -> Sampling:
+        """The same as a question carries it."""
+        return Sampling(
+            temperature=self.temperature,
+            top_p=self.top_p,
+            top_k=self.top_k,
+            min_p=self.min_p,
+            repetition_penalty=self.repetition_penalty,
+            seed=None if self.seed < 0 else self.seed,
+            max_tokens=self.max_tokens,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@
     ├── LibraryMismatch                 5    409   the library was built with another embedder or layout
     ├── StoreBusy                       5    409   the store refused a write after several tries
     ├── StoreUnavailable                5    503   the store cannot be reached or is out of space
+    ├── HostLost                        5    503   the warm host ended, or refused, before it was done
     ├── ServiceFailed                   1    500   the service manager is not there, or refused
     └── NotFound                        1    404   no such document, session or model
 
@@ -95,6 +96,13 @@ class StoreBusy(TermragError):  # noqa: N818
 
 class StoreUnavailable(TermragError):  # noqa: N818
     """The store cannot be opened, reached or written to."""
+
+    exit_code = 5
+    http_status = 503
+
+
+class HostLost(TermragError):  # noqa: N818
+    """The warm host ended, or refused, before it was done."""
 
     exit_code = 5
     http_status = 503

@@ -16,6 +16,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from termrag.paths import absolute
+
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
 
@@ -81,7 +83,7 @@ def walk(paths: Sequence[str | Path], exclude: Sequence[str] = (), scopes: Mappi
     cannot be read: it is in `unreadable`."""
     found = Walk()
     folders: list[str] = []
-    for given in dict.fromkeys(Path(path).expanduser().absolute() for path in paths):
+    for given in dict.fromkeys(absolute(path) for path in paths):
         path = os.path.realpath(given)
         try:
             status = Path(path).stat()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar, cast
@@ -27,7 +28,8 @@ class Lane:
 
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `work` on the lane and return what it returns or raise what it raises."""
-        return await asyncio.wrap_future(self._pool.submit(work, *args, **kwargs))
+        context = contextvars.copy_context()
+        return await asyncio.wrap_future(self._pool.submit(lambda: context.run(work, *args, **kwargs)))
 
     def call(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """The same for a caller on another thread, who waits. Never call it from the lane itself."""

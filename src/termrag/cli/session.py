@@ -15,23 +15,56 @@ from termrag.config import load_config
 from termrag.paths import default_paths
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from termrag.config import Config
     from termrag.rag import Rag
     from termrag.records import Filters
 
 
-def open_rag(ctx: click.Context, **sections: dict[str, Any]) -> Rag:
-    """A façade over the user's settings with the command's flags laid over; flags that are None do not count."""
+def no_host(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The option of commands that attach to a warm host."""
+    return click.option(
+        "--no-host", is_flag=True, expose_value=False, callback=_stay_alone, help="Do not use a running server."
+    )(command)
+
+
+def _stay_alone(ctx: click.Context, _: click.Parameter, alone: bool) -> None:
+    if alone:
+        ctx.find_root().ensure_object(dict)["no_host"] = True
+
+
+def open_rag(ctx: click.Context, *, alone: bool = False, **sections: dict[str, Any]) -> Rag:
+    """A façade over the user's settings with the command's flags laid over; flags that are None do not count. It is
+    that of a warm host where one runs for the same library and settings, unless the command or its user stays alone."""
     from termrag.logs import open_log
-    from termrag.rag import Rag
 
     options = ctx.find_root().obj or {}
     paths = default_paths()
     open_log(paths.log_file, debug=options.get("debug", False))
-    config = load_config(paths.config_file)
-    if options.get("library"):
-        sections["library"] = {"path": options["library"]}
+    config = settings(ctx, **sections)
+    if not (alone or options.get("no_host") or os.environ.get("TERMRAG_NO_HOST")):
+        from termrag.remote import attach
+
+        if (attached := attach(config, paths)) is not None:
+            return attached
+    from termrag.rag import Rag
+
+    return Rag(config, paths)
+
+
+def settings(ctx: click.Context, **sections: dict[str, Any]) -> Config:
+    """The user's settings as they are now, with the command's flags laid over. Raises ConfigError."""
+    if library := (ctx.find_root().obj or {}).get("library"):
+        sections["library"] = {"path": library}
     given = {section: _given(table) for section, table in sections.items()}
-    return Rag(config.with_values(given, "command line"), paths)
+    return load_config(default_paths().config_file).with_values(given, "command line")
+
+
+def command_line(ctx: click.Context) -> list[str]:
+    """What to run Python with, up to the command, to get the same program over the same library."""
+    library = (ctx.find_root().obj or {}).get("library")
+    return ["-m", "termrag", *(["--library", str(Path(library).expanduser().absolute())] if library else [])]
 
 
 def _given(table: dict[str, Any]) -> dict[str, Any]:

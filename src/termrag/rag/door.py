@@ -45,6 +45,10 @@ class Door:
         config = self.config.with_values({section: {key: value}}, f"{section}.{key}")
         if save:
             await self._disk.run(write_setting, self.paths.config_file, section, key, value)
+        await self.take_over(config)
+
+    async def take_over(self, config: Config) -> None:
+        """Work with other settings from the next question on. A model that is replaced finishes its answers."""
         self.config = config
         await self._models.run(self._parts.change, config)
 

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from termrag.logs import logger
 from termrag.server import checking, wire
+from termrag.server.host import add_host
 from termrag.server.middlewares import OPERATION, STATE, let_in, on_prepare, outermost, same_place
 from termrag.server.operations import Call, Operation
 from termrag.server.routes import OPERATIONS
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from termrag.rag import Rag
 
 _LOOK_S = 5.0
+_ASKS_MODELS = ("ask", "search", "openai")  # tags of operations that load models
 
 
 def make_app(rag: Rag, operations: Sequence[Operation] = OPERATIONS) -> web.Application:
@@ -31,7 +33,9 @@ def make_app(rag: Rag, operations: Sequence[Operation] = OPERATIONS) -> web.Appl
     )
     app[STATE] = make_state(rag)
     app.on_response_prepare.append(on_prepare)
+    app.on_shutdown.append(_end_runs)
     app.cleanup_ctx.append(_beside)
+    add_host(app)
     for operation in operations:
         app.router.add_route(operation.method, operation.path, _handler(operation))
     return app
@@ -45,6 +49,8 @@ def _handler(operation: Operation):  # type: ignore[no-untyped-def]  # aiohttp's
             query = checking.checked_query(request, operation.query)
         if operation.body is not None:
             body = await checking.checked_body(request, operation.body, state.settings.body_timeout_s)
+        if operation.tag in _ASKS_MODELS:
+            state.asked_at = time.monotonic()
         result = await operation.handler(Call(request, state, body, query))
         if isinstance(result, web.StreamResponse):
             return result
@@ -56,6 +62,11 @@ def _handler(operation: Operation):  # type: ignore[no-untyped-def]  # aiohttp's
     return handle
 
 
+async def _end_runs(app: web.Application) -> None:
+    """Every stream in hand gets its last event while its connection is still there."""
+    await app[STATE].runs.close()
+
+
 async def _beside(app: web.Application) -> AsyncIterator[None]:
     """Jobs, and models that are unloaded when nobody asks; both end with the server."""
     state = app[STATE]
@@ -65,7 +76,6 @@ async def _beside(app: web.Application) -> AsyncIterator[None]:
     idle.cancel()
     with suppress(asyncio.CancelledError):
         await idle
-    await state.runs.close()
     await state.jobs.close()
 
 
@@ -75,7 +85,7 @@ async def _unload_when_idle(app: web.Application) -> None:
     while True:
         await asyncio.sleep(min(_LOOK_S, state.settings.keep_alive_s))
         quiet_s = time.monotonic() - state.asked_at
-        if state.runs.active or quiet_s < state.settings.keep_alive_s:
+        if state.runs.active or state.calls or quiet_s < state.settings.keep_alive_s:
             is_loaded = True
         elif is_loaded:
             is_loaded = False
