@@ -107,17 +107,21 @@ MakePlace = Callable[..., Place]
 
 @pytest.fixture
 def make_place(endpoint: Endpoint, tmp_path: Path) -> Iterator[MakePlace]:
-    """`make_place(script=…, server={…})`: a home with two indexed notes."""
+    """`make_place(script=…, server={…})`: a home with two indexed notes; `like` another place, its copy."""
     places: list[Place] = []
     work = tmp_path / "work"
 
-    def make(script: str = LENGTH, **sections: dict[str, Any]) -> Place:
+    def make(script: str = LENGTH, *, like: Place | None = None, **sections: dict[str, Any]) -> Place:
         # The name of a Unix socket may have about a hundred signs.
         place = Place(Path(tempfile.mkdtemp(prefix="tr-")), work)
         places.append(place)
+        if like is not None:
+            shutil.copytree(like.home, place.home, dirs_exist_ok=True)
+            return place
         (work / "notes").mkdir(parents=True, exist_ok=True)
         for name, text in NOTES.items():
-            (work / "notes" / name).write_text(text)
+            if not (work / "notes" / name).exists():
+                (work / "notes" / name).write_text(text)
         base: dict[str, dict[str, Any]] = {
             "models": {"engine": "scripted", "script": script, "embedding": "openai:tiny", "context_tokens": 1_000_000},
             "openai": {"url": endpoint.url},
