@@ -130,6 +130,7 @@ class ServerSettings:
         10.0, "A stream whose client is gone ends after so long, unless it is resumed.", low=0, high=3600
     )
     keep_alive_s: float = _setting(600.0, "Unload the models after so long without a question.", low=1, high=604_800)
+    visitors: int = _setting(4, "Most chats in browsers at the same time; 0: none.", low=0, high=1000)
     log: str = _setting("console", "Form of the log on stderr.", one_of=("console", "json"))
     jwt_algorithm: str = _setting("", "Accept JSON Web Tokens signed so; empty: none.", one_of=("", "HS256", "RS256"))
     jwt_key_file: str = _setting("", "File with the secret (HS256) or the public key (RS256) of the tokens.")

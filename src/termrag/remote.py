@@ -90,19 +90,11 @@ def stop_host(paths: Paths, timeout_s: float) -> HostInfo | None:
             return None
         raise HostLost(f"process {pid} serves, but does not answer", f"kill {pid}")
     _said(paths.host_socket, "POST /host/stop", timeout_s)
-    while lock_holder(paths.runtime, SERVER_LOCK) == info.pid or _is_alive(info.pid):
+    while lock_holder(paths.runtime, SERVER_LOCK) is not None:
         if time.monotonic() > deadline:
             raise HostLost(f"process {info.pid} has not ended after {timeout_s:.0f} s", f"kill {info.pid}")
         time.sleep(0.02)
     return info
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def attach(config: Config, paths: Paths) -> Rag | None:

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from embedding_endpoint import Endpoint
+from embedding_endpoint import Endpoint, served
 
 LENGTH = "The causeway to the Calf is 420 metres long."
 NOTES = {
@@ -105,33 +105,49 @@ class Place:
 MakePlace = Callable[..., Place]
 
 
-@pytest.fixture
-def make_place(endpoint: Endpoint, tmp_path: Path) -> Iterator[MakePlace]:
-    """`make_place(script=…, server={…})`: a home with two indexed notes; `like` another place, its copy."""
-    places: list[Place] = []
-    work = tmp_path / "work"
+@pytest.fixture(scope="session")
+def vectors() -> Iterator[Endpoint]:
+    with served() as endpoint:
+        yield endpoint
 
-    def make(script: str = LENGTH, *, like: Place | None = None, **sections: dict[str, Any]) -> Place:
+
+@pytest.fixture(scope="session")
+def indexed(vectors: Endpoint, tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """A place with two indexed notes, to be copied."""
+    root = tmp_path_factory.mktemp("indexed")
+    place = Place(root / "home", root / "work")
+    (place.work / "notes").mkdir(parents=True)
+    for name, text in NOTES.items():
+        (place.work / "notes" / name).write_text(text)
+    place.configure(**_settings(vectors))
+    assert place.run("add", "notes").code == 0
+    return place
+
+
+def _settings(vectors: Endpoint) -> dict[str, dict[str, Any]]:
+    return {
+        "models": {"engine": "scripted", "script": LENGTH, "embedding": "openai:tiny", "context_tokens": 1_000_000},
+        "openai": {"url": vectors.url},
+        "generation": {"max_tokens": 900_000},
+        "retrieval": {"gate": 0.0},
+    }
+
+
+@pytest.fixture
+def make_place(indexed: Place, vectors: Endpoint) -> Iterator[MakePlace]:
+    """`make_place(script, server={…})`: a home with two indexed notes, and the folder that holds them."""
+    places: list[Place] = []
+
+    def make(script: str = LENGTH, **sections: dict[str, Any]) -> Place:
         # The name of a Unix socket may have about a hundred signs.
-        place = Place(Path(tempfile.mkdtemp(prefix="tr-")), work)
+        place = Place(Path(tempfile.mkdtemp(prefix="tr-")), indexed.work)
         places.append(place)
-        if like is not None:
-            shutil.copytree(like.home, place.home, dirs_exist_ok=True)
-            return place
-        (work / "notes").mkdir(parents=True, exist_ok=True)
-        for name, text in NOTES.items():
-            if not (work / "notes" / name).exists():
-                (work / "notes" / name).write_text(text)
-        base: dict[str, dict[str, Any]] = {
-            "models": {"engine": "scripted", "script": script, "embedding": "openai:tiny", "context_tokens": 1_000_000},
-            "openai": {"url": endpoint.url},
-            "generation": {"max_tokens": 900_000},
-            "retrieval": {"gate": 0.0},
-        }
+        shutil.copytree(indexed.home, place.home, dirs_exist_ok=True)
+        settings = _settings(vectors)
+        settings["models"]["script"] = script
         for section, table in sections.items():
-            base[section] = {**base.get(section, {}), **table}
-        place.configure(**base)
-        assert place.run("add", "notes").code == 0
+            settings[section] = {**settings.get(section, {}), **table}
+        place.configure(**settings)
         return place
 
     yield make

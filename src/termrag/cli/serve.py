@@ -72,6 +72,7 @@ def _run(ctx: click.Context, options: dict[str, Any], ready_fd: int | None) -> N
     try:
         from termrag.server.log import open_logs
         from termrag.server.running import serve as run
+        from termrag.server.running import server_lock
     except ImportError as error:
         raise ConfigError(f"the server needs {error.name}", "pip install 'termrag[server]'") from error
 
@@ -84,13 +85,17 @@ def _run(ctx: click.Context, options: dict[str, Any], ready_fd: int | None) -> N
             tell_ready(ready_fd, address)
 
     async def work() -> int:
+        with server_lock(default_paths().runtime):
+            return await serve_locked()
+
+    async def serve_locked() -> int:
         async with open_rag(ctx, alone=True, server=options) as rag:
             open_logs(
                 rag.config.server.log,
                 rag.paths.state / "audit.log",
                 debug=bool((ctx.find_root().obj or {}).get("debug")),
             )
-            await run(rag, ready=ready, reload=lambda: settings(ctx, server=options))
+            await run(rag, ready=ready, reload=lambda: settings(ctx, server=options), is_locked=True)
         return 0
 
     output.run_async(work)

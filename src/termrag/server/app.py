@@ -12,6 +12,7 @@ from aiohttp import web
 
 from termrag.logs import logger
 from termrag.server import checking, wire
+from termrag.server.chat import add_chat
 from termrag.server.host import add_host
 from termrag.server.middlewares import OPERATION, STATE, let_in, on_prepare, outermost, same_place
 from termrag.server.operations import Call, Operation
@@ -36,6 +37,7 @@ def make_app(rag: Rag, operations: Sequence[Operation] = OPERATIONS) -> web.Appl
     app.on_shutdown.append(_end_runs)
     app.cleanup_ctx.append(_beside)
     add_host(app)
+    add_chat(app)
     for operation in operations:
         app.router.add_route(operation.method, operation.path, _handler(operation))
     return app

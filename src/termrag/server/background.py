@@ -23,7 +23,7 @@ def start(command: Sequence[str], log_file: Path, timeout_s: float) -> dict[str,
     reading, writing = os.pipe()
     with (
         os.fdopen(os.open(log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as log,
-        open(reading) as said,
+        os.fdopen(reading) as said,
     ):
         begun = log.seek(0, os.SEEK_END)
         process = subprocess.Popen(

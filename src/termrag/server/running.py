@@ -9,7 +9,7 @@ import socket
 import struct
 import sys
 from collections.abc import Callable
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
 from termrag.errors import ConfigError, TermragError
-from termrag.ledger.lock import server_lock
+from termrag.ledger.lock import server_lock as server_lock
 from termrag.server.app import make_app
 from termrag.server.log import log
 from termrag.server.middlewares import STATE
@@ -38,11 +38,12 @@ async def serve(
     ready: Callable[[str, int], None],
     until: asyncio.Event | None = None,
     reload: Callable[[], Config] | None = None,
+    is_locked: bool = False,
 ) -> None:
     """Serve until SIGTERM, SIGINT or `until`. `ready` is told the address and port once both sockets are open. SIGHUP
     takes over what `reload` returns; connections stay. Raises ConfigError for an address that cannot be had,
-    LibraryBusy if another process serves from this runtime folder."""
-    with server_lock(rag.paths.runtime):
+    LibraryBusy if another process serves from this runtime folder; the caller may hold that lock for longer."""
+    with nullcontext() if is_locked else server_lock(rag.paths.runtime):
         await _serve(rag, ready, until, reload)
 
 

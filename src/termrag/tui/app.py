@@ -94,7 +94,8 @@ class TermragApp(App[None]):
 
     def _warm(self) -> None:
         """Import, off the loop, what the first question needs."""
-        self.run_worker(lambda: importlib.import_module("termrag.rag"), thread=True, group="warm")
+        needed = "termrag.remote" if "TERMRAG_CHAT_HOST" in os.environ else "termrag.rag"
+        self.run_worker(lambda: importlib.import_module(needed), thread=True, group="warm")
 
     async def on_unmount(self) -> None:
         if self._rag is not None:
