@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -281,6 +282,8 @@ def _checked(value: Any, kind: Any, metadata: Mapping[str, Any], where: str) -> 
     return value
 
 
+# Texts of a list stand between colons; those of an address and its port are part of it.
+_BETWEEN = re.compile(r":(?!//|[0-9]{1,5}(?::|$))")
 _KIND_NAMES = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
 
 
@@ -307,5 +310,5 @@ def _from_text(text: str, kind: Any, where: str) -> Any:
             raise ConfigError(f"{where} must be true or false, not {text!r}")
         return text.lower() in ("true", "1", "yes")
     if kind == tuple[str, ...]:
-        return tuple(part for part in text.split(":") if part)
+        return tuple(part for part in _BETWEEN.split(text) if part)
     return text

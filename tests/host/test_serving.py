@@ -109,12 +109,12 @@ async def test_settings_that_are_wrong_change_nothing(place: Place) -> None:
 async def test_sigterm_ends_streams_with_an_event_and_the_process_in_order(make_place: MakePlace) -> None:
     place = make_place(ENDLESS)
     server = await asyncio.to_thread(place.serve)
-    async with client(place) as http:
-        async with http.post("/api/v1/generate", json={"question": "Count", "stream": True}) as stream:
-            await stream.content.readuntil(b"event: token")
-            begun = time.monotonic()
-            server.send_signal(signal.SIGTERM)
-            rest = (await stream.content.read()).decode()
+    body = {"question": "Count", "stream": True}
+    async with client(place) as http, http.post("/api/v1/generate", json=body) as stream:
+        await stream.content.readuntil(b"event: token")
+        begun = time.monotonic()
+        server.send_signal(signal.SIGTERM)
+        rest = (await stream.content.read()).decode()
     assert rest.rstrip().splitlines()[-2] == "event: stopped"
     assert await asyncio.to_thread(server.wait, 20) == 0
     assert time.monotonic() - begun < 10
