@@ -1,10 +1,11 @@
 """What the full-screen chat costs: its first frame, a long answer as it streams, a long conversation as it opens.
 
-python bench/tui.py [frame] [stream] [open] [--runs 7]
+python bench/tui.py [frame] [stream] [open] [documents] [--runs 7]
 
 frame   seconds and processor seconds until the input is painted, beside a Textual app of one Static widget
 stream  4,000 tokens at 100 a second: key press to echo, processor share, cost of a token early and late, scroll
 open    a kept conversation of 1,000 messages: from asking for it to the screen taking keys
+documents  a library of 10,000 documents: opening the list; keys, letters of a filter and sorting, each to its paint
 """
 
 from __future__ import annotations
@@ -237,9 +238,113 @@ def opening() -> None:
         report("open", **asyncio.run(open_once(app)))
 
 
+# --- a large library ---------------------------------------------------------------------------------------------
+
+
+def fill_ledger(folder: Path, number: int) -> None:
+    """A ledger of so many documents, as an ingest leaves it."""
+    from termrag.ledger import FileEntry, Ledger
+    from termrag.records import Document, DocumentState
+
+    def document(n: int) -> Document:
+        state = DocumentState.FAILED if n % 500 == 0 else DocumentState.INDEXED
+        path = f"/home/someone/papers/{n % 40:02}/{n:05} report on the harbour.{('md', 'pdf', 'docx')[n % 3]}"
+        return Document(
+            f"{n:032x}", path, state, 1000 + 37 * n, 1_700_000_000_000_000_000 + n, f"{n:032x}", chunks=n % 50
+        )
+
+    documents = [document(n) for n in range(number)]
+    entries = [
+        FileEntry(each.id, each.path, each.state, 1, n, each.size_bytes, each.modified_ns, "", "1")
+        for n, each in enumerate(documents)
+    ]
+    with Ledger(folder) as ledger, ledger.lock():
+        ledger.finish(documents, entries)
+
+
+async def painted_after(app: Any, key: str, character: str | None, is_done: Any) -> tuple[float, float]:
+    """Milliseconds, and milliseconds of the processor, from a key press to the paint of what it does."""
+    from textual.events import Key
+
+    begun, before = time.perf_counter(), time.process_time()
+    app.post_message(Key(key, character))
+    while not is_done():
+        await asyncio.sleep(0)
+    drawn = asyncio.Event()
+    app.screen.call_after_refresh(drawn.set)
+    await drawn.wait()
+    return (time.perf_counter() - begun) * 1000, (time.process_time() - before) * 1000
+
+
+def spread(taken: list[tuple[float, float]]) -> dict[str, float]:
+    wall, processor = (sorted(each[i] for each in taken) for i in (0, 1))
+    middle, late = len(taken) // 2, int(len(taken) * 0.95)
+    return {"p50": round(wall[middle], 1), "p95": round(wall[late], 1), "processor_p50": round(processor[middle], 1)}
+
+
+async def documents_once(app: Any, number: int) -> dict[str, Any]:
+    from termrag.tui.screens.documents import DocumentsScreen
+
+    fill_ledger(app.paths.library, number)
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause(1)
+        begun, before = time.perf_counter(), time.process_time()
+        app.action_open("documents")
+        screen = app.screen
+        assert isinstance(screen, DocumentsScreen)
+        while not screen.is_mounted or len(screen.table.rows) < number:
+            await asyncio.sleep(0.001)
+        await pilot.pause()
+        opened, processor = (time.perf_counter() - begun) * 1000, (time.process_time() - before) * 1000
+        table = screen.table
+
+        async def keys(key: str, times: int) -> dict[str, float]:
+            taken = []
+            for _ in range(times):
+                at = table.cursor
+                taken.append(await painted_after(app, key, None, lambda at=at: table.cursor != at))
+            return spread(taken)
+
+        async def letters(text: str) -> dict[str, float]:
+            screen.action_filter()
+            await pilot.pause()
+            taken = []
+            for letter in text:
+                wanted = screen.filter.value + letter
+                key = "space" if letter == " " else letter
+                taken.append(await painted_after(app, key, letter, lambda wanted=wanted: screen.filter.value == wanted))
+            return spread(taken)
+
+        async def sorts() -> dict[str, float]:
+            screen.action_leave()
+            await pilot.pause()
+            taken = []
+            for _ in range(14):
+                order = table.sort
+                taken.append(await painted_after(app, "s", "s", lambda order=order: table.sort != order))
+            return spread(taken)
+
+        return {
+            "documents": number,
+            "open_ms": round(opened, 1),
+            "open_processor_ms": round(processor, 1),
+            "down_ms": await keys("down", 100),
+            "page_ms": await keys("pagedown", 100),
+            "letter_ms": await letters("00 report pdf"),
+            "sort_ms": await sorts(),
+        }
+
+
+def documents(number: int = 10_000) -> None:
+    with tempfile.TemporaryDirectory() as home, app_in(Path(home)) as app:
+        report("documents", **asyncio.run(documents_once(app, number)))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="*", default=["frame", "stream", "open"], help="frame, stream, open")
+    parser.add_argument(
+        "what", nargs="*", default=["frame", "stream", "open", "documents"], help="frame, stream, open, documents"
+    )
     parser.add_argument("--runs", type=int, default=7)
     options = parser.parse_args()
     if "frame" in options.what:
@@ -248,6 +353,8 @@ def main() -> None:
         stream()
     if "open" in options.what:
         opening()
+    if "documents" in options.what:
+        documents()
 
 
 if __name__ == "__main__":

@@ -137,7 +137,8 @@ def _refused(question: str, reason: str, evidence: Evidence, stages: Stages) -> 
 
 
 def _pack(request: Request, evidence: Evidence, chat: Chat) -> Prompt:
-    limit = chat.engine.context_length - request.sampling.max_tokens
+    window = chat.engine.context_length
+    limit = window - min(request.sampling.max_tokens, window // 2)  # a longer answer ends at the window's end
     return pack(
         request.question,
         evidence.passages,
@@ -185,7 +186,8 @@ def _generate(
     stages.lap("check")
     if reason == "lost":
         yield Notice("the connection to the model broke; this is what had arrived")
-    yield Answered(_answer(request, prompt, engine, writer.sentences, usage, stages))
+    answer = _answer(request, prompt, engine, writer.sentences, usage, stages)
+    yield Answered(replace(answer, is_cut_off=reason == "length"))
 
 
 def _answer(

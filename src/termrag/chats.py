@@ -95,6 +95,11 @@ class Chats:
             self._current = None
             self._close_idle()
 
+    def change_environ(self, environ: Mapping[str, str]) -> None:
+        """Open models in another environment from now on."""
+        self._environ = environ
+        self.retire()
+
     def close(self) -> None:
         """Free every model, also one in use."""
         for held in self._held:

@@ -17,7 +17,18 @@ from termrag import errors
 from termrag.errors import TermragError
 
 _TYPE, _TUPLE = "$type", "$tuple"
-_HOMES = frozenset({"records", "events", "turns", "watchstate", "doctor", "models.shelf"})
+_HOMES = frozenset(
+    {"records", "events", "turns", "watchstate", "candidates", "connection", "doctor", "models.shelf", "codec"}
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Kept:
+    """What the other side keeps, for it is too much to be sent: documents that were taken out."""
+
+    id: str
+    count: int
+    others: tuple[str, ...]
 
 
 def dumps(value: Any) -> bytes:

@@ -1,7 +1,7 @@
 """Settings: defaults < user file < environment < flags. Unknown keys are refused by name.
 
 The file is TOML with one table per section below. The environment spells section and key in capitals:
-`TERMRAG_GENERATION_TEMPERATURE=0.3`. Secrets (`TERMRAG_OPENAI_API_KEY`) come from the environment alone.
+`TERMRAG_GENERATION_TEMPERATURE=0.3`. Secrets are no settings: see `termrag.connection`.
 """
 
 from __future__ import annotations
@@ -13,10 +13,13 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 from termrag.errors import ConfigError
 from termrag.records import Sampling
+
+if TYPE_CHECKING:
+    from tomlkit import TOMLDocument
 
 
 def _setting(
@@ -199,13 +202,36 @@ def load_config(file: Path, environ: Mapping[str, str] | None = None) -> Config:
     return config.with_values(_from_environment(os.environ if environ is None else environ), "environment")
 
 
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What may be set and what it means. `kind` is int, float, str, bool or tuple[str, ...]; no bound is None."""
+
+    section: str
+    key: str
+    kind: Any
+    default: Any
+    doc: str
+    low: float | None = None
+    high: float | None = None
+    one_of: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return f"{self.section}.{self.key}"
+
+
+def all_settings() -> list[Setting]:
+    """Every setting, in order."""
+    return [
+        Setting(section.name, each.name, _setting_types(section.name)[each.name], each.default, **each.metadata)
+        for section in dataclasses.fields(Config)
+        for each in dataclasses.fields(_section_class(section.name))
+    ]
+
+
 def setting_docs() -> list[tuple[str, str, Any, str]]:
     """(section, key, default, sentence) of every setting, in order."""
-    return [
-        (section.name, setting.name, setting.default, setting.metadata["doc"])
-        for section in dataclasses.fields(Config)
-        for setting in dataclasses.fields(_section_class(section.name))
-    ]
+    return [(each.section, each.key, each.default, each.doc) for each in all_settings()]
 
 
 def parse_setting(dotted: str, text: str) -> tuple[str, str, Any]:
@@ -221,16 +247,35 @@ def write_setting(file: Path, section: str, key: str, value: Any) -> None:
     one's place. Raises ConfigError."""
     import tomlkit
 
-    try:
-        document = tomlkit.parse(file.read_text(encoding="utf-8")) if file.exists() else tomlkit.document()
-    except tomlkit.exceptions.ParseError as error:
-        raise ConfigError(f"{file}: {error}", "termrag config edit") from error
+    document = _document(file)
     if section not in document:
         document[section] = tomlkit.table()
     table = document[section]
     assert isinstance(table, tomlkit.items.Table)
     table[key] = list(value) if isinstance(value, tuple) else value
-    text = tomlkit.dumps(document)
+    _put(file, tomlkit.dumps(document))
+
+
+def forget_setting(file: Path, section: str, key: str) -> None:
+    """Take one key out of the TOML file, so that its default holds again. Raises ConfigError."""
+    import tomlkit
+
+    document = _document(file)
+    if key in document.get(section, {}):
+        document[section].remove(key)
+        _put(file, tomlkit.dumps(document))
+
+
+def _document(file: Path) -> TOMLDocument:
+    import tomlkit
+
+    try:
+        return tomlkit.parse(file.read_text(encoding="utf-8")) if file.exists() else tomlkit.document()
+    except tomlkit.exceptions.ParseError as error:
+        raise ConfigError(f"{file}: {error}", "termrag config edit") from error
+
+
+def _put(file: Path, text: str) -> None:
     Config().with_values(tomllib.loads(text), str(file))
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     part = file.with_name(f".{file.name}.{os.getpid()}.part")

@@ -11,6 +11,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -82,6 +83,18 @@ def walk(paths: Sequence[str | Path], exclude: Sequence[str] = (), scopes: Mappi
     that also hold against negations in ignore files; `scopes` are more of them for some roots. Raises nothing for what
     cannot be read: it is in `unreadable`."""
     found = Walk()
+    for _ in walking(paths, found, exclude, scopes):
+        pass
+    return found
+
+
+def walking(
+    paths: Sequence[str | Path],
+    found: Walk,
+    exclude: Sequence[str] = (),
+    scopes: Mapping[str, Scope] = NO_SCOPES,
+) -> Iterator[None]:
+    """The same, folder by folder into `found`: whoever has seen enough leaves."""
     folders: list[str] = []
     for given in dict.fromkeys(absolute(path) for path in paths):
         path = os.path.realpath(given)
@@ -103,8 +116,7 @@ def walk(paths: Sequence[str | Path], exclude: Sequence[str] = (), scopes: Mappi
     for folder in folders:
         found.roots.append(folder)
         root = _Root(folder, folders, _scope(exclude, scopes.get(folder)))
-        _descend(root, [(folder, root.rules())], found, seen)
-    return found
+        yield from _descending(root, [(folder, root.rules())], found, seen)
 
 
 def walk_touched(
@@ -125,6 +137,33 @@ def walk_touched(
         if folder is not None:
             _walk_at(path, known[folder], found, seen)
     return found
+
+
+def listing(folder: str, exclude: Sequence[str] = ()) -> list[tuple[str, os.stat_result, str]]:
+    """What is in a folder, by name: (name, `lstat`, why a walk of this folder would not take it; empty: it would).
+    Raises OSError for a folder that cannot be read."""
+    folder = os.path.realpath(absolute(folder))
+    with os.scandir(folder) as scan:
+        entries = sorted(scan, key=lambda entry: entry.name)
+    root = _Root(folder, [folder], _scope(exclude, None))
+    own = [entry.name for entry in entries if entry.name in _IGNORE_FILES]
+    rules = (*root.rules(), *root.rules_of(folder, own))
+    found: list[tuple[str, os.stat_result, str]] = []
+    for entry in entries:
+        with suppress(OSError):  # gone meanwhile
+            status = entry.stat(follow_symlinks=False)
+            found.append((entry.name, status, _reason_against(entry.path, status.st_mode, root, rules)))
+    return found
+
+
+def _reason_against(path: str, mode: int, root: _Root, rules: tuple[_Rules, ...]) -> str:
+    if path.rsplit("/", 1)[-1].startswith("."):
+        return "hidden"
+    if stat.S_ISLNK(mode):
+        return "a link"
+    if not root.admits(path, mode, rules, Walk()):
+        return "ignored"
+    return "" if stat.S_ISDIR(mode) or stat.S_ISREG(mode) else _kind(mode)
 
 
 def reach_of(path: str) -> str:
@@ -228,7 +267,15 @@ def _scope(exclude: Sequence[str], scope: Scope | None) -> Scope:
 
 
 def _descend(root: _Root, stack: list[tuple[str, tuple[_Rules, ...]]], found: Walk, seen: set[tuple[int, int]]) -> None:
+    for _ in _descending(root, stack, found, seen):
+        pass
+
+
+def _descending(
+    root: _Root, stack: list[tuple[str, tuple[_Rules, ...]]], found: Walk, seen: set[tuple[int, int]]
+) -> Iterator[None]:
     while stack:
+        yield
         folder, rules = stack.pop()
         entries = _entries(folder, found, seen)
         own = [entry.name for entry in entries if entry.name in _IGNORE_FILES]

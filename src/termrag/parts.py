@@ -184,6 +184,14 @@ class Parts:
             ):
                 self._store = None  # not closed: a search of the other lane may be at work in it
 
+    def change_environ(self, environ: Mapping[str, str]) -> None:
+        """Take over another environment, such as one with another key; on the models lane."""
+        self._environ = environ
+        self.chats.change_environ(environ)
+        with self._opening:
+            self.close_embedder()
+            self._embedder = self._shelf = None
+
     def search(self, query: str, limit: int, filters: Filters, mode: Mode) -> list[Hit]:
         """Hits of the library, best first; the query's own filters are laid over the given ones."""
         from termrag.retrieval import both, parse_query, search

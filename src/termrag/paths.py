@@ -26,6 +26,16 @@ class Paths:
         return self.config / "config.toml"
 
     @property
+    def keys_file(self) -> Path:
+        """Which key does what in the full-screen chat, where the user wants it otherwise."""
+        return self.config / "keys.toml"
+
+    @property
+    def api_key_file(self) -> Path:
+        """The remote endpoint's key, mode 0600."""
+        return self.config / "openai.key"
+
+    @property
     def library(self) -> Path:
         """Holds the ledger, the writer lock and the store of the default library."""
         return self.data / "library"

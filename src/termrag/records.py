@@ -345,6 +345,7 @@ class Answer:
     engine: str = ""
     stages_ms: Sequence[tuple[str, float]] = ()
     notices: tuple[str, ...] = ()
+    is_cut_off: bool = False  # the model was still speaking when the longest answer was reached
 
     @property
     def exit_code(self) -> Exit:

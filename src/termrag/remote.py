@@ -23,13 +23,19 @@ from termrag import __version__, codec
 from termrag.errors import HostLost
 
 if TYPE_CHECKING:
+    from termrag.candidates import FormatInfo
     from termrag.config import Config
     from termrag.paths import Paths
     from termrag.rag import Rag
     from termrag.records import Sampling
 
 # Methods of the façade that yield events; all others return one value.
-STREAMS = frozenset({"ask", "ingest", "ingest_text", "remove", "sync", "pull", "load_models"})
+STREAMS = frozenset(
+    {
+        "ask", "ingest", "ingest_text", "remove", "sync", "pull", "load_models", "preview_adding", "reindex",
+        "bring_back",
+    }
+)  # fmt: skip
 
 _SECRETS = ("TERMRAG_OPENAI_API_KEY",)
 _PATIENCE_S = 2.0  # for a host to say what it is
@@ -132,12 +138,45 @@ class RemoteRag:
             await self._value("change", section, key, value, save=save)
         self.config = config
 
+    async def reset(self, section: str, key: str) -> object:
+        """Let a setting's default hold again, at the host too, and return it."""
+        default = await self._value("reset", section, key)
+        self.config = self.config.with_values({section: {key: default}}, f"{section}.{key}")
+        return default
+
     async def use(self, name: str) -> str:
         """Make a model the chosen one, at the host and in the configuration file, and say what was written."""
         key = "embedding" if (await self.model(name)).role == "embedding" else "chat"
         said = await self._value("use", name)
         self.config = self.config.with_values({"models": {key: name}}, "models")
+        if key == "chat" and self.config.models.engine == "openai":
+            self.config = self.config.with_values({"models": {"engine": "auto"}}, "models")
         return str(said)
+
+    async def use_remote(self, model: str) -> None:
+        """Let the endpoint's model answer from the next question on; kept in the configuration file."""
+        await self.change("openai", "model", model)
+        await self.change("models", "engine", "openai")
+
+    def readable_formats(self) -> Sequence[FormatInfo]:
+        """What can be read."""
+        from termrag.adding import readable_formats
+
+        return readable_formats()
+
+    @property
+    def api_key(self) -> str:
+        """The endpoint's key, masked; empty if there is none."""
+        from termrag import connection
+
+        return connection.masked_key(connection.with_stored_key(os.environ, self.paths))
+
+    @property
+    def is_api_key_given(self) -> bool:
+        """Whether the environment names the key, so that one stored here would not be heard."""
+        from termrag import connection
+
+        return bool(os.environ.get(connection.API_KEY))
 
     @property
     def loaded_model(self) -> str | None:

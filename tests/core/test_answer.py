@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from dataclasses import replace
 from typing import Any
 
 from termrag import answer
@@ -143,3 +144,11 @@ def test_without_documents_nothing_is_checked():
 def test_the_stages_are_timed():
     names = [name for name, _ in run(TEXT)[-1].answer.stages_ms]
     assert names == ["search", "gate", "model", "pack", "generate", "check"]
+
+
+def test_an_answer_may_be_wished_longer_than_the_window():
+    wished = replace(request(), sampling=Sampling(max_tokens=1_000_000))
+    answered = list(answer.ask(wished, Opened(TEXT), None))[-1]
+    assert isinstance(answered, Answered)
+    assert answered.answer.budget is not None
+    assert (answered.answer.text, answered.answer.budget.limit) == (TEXT, 1024)

@@ -88,6 +88,16 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - as the base class names it
         pass
 
+    def do_GET(self) -> None:
+        self.server.requests.append((self.path, dict(self.headers), {}))
+        if self.path != "/v1/models":
+            self._send(404, b'{"error": {"message": "no such route"}}', {})
+        elif self.server.faults and isinstance(fault := self.server.faults[0], Refuse):
+            self.server.faults.pop(0)
+            self._send(fault.status, fault.body.encode(), fault.headers)
+        else:
+            self._json({"object": "list", "data": [{"id": "scripted", "object": "model"}]})
+
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.server.requests.append((self.path, dict(self.headers), body))

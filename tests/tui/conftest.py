@@ -15,7 +15,9 @@ import pytest
 from textual.pilot import Pilot
 
 from embedding_endpoint import Endpoint, served
+from models.conftest import hub, hub_model, hub_shelf  # noqa: F401 - fixtures
 from termrag.config import Config
+from termrag.models import Shelf
 from termrag.paths import Paths, default_paths
 from termrag.rag import Rag
 from termrag.tui.app import TermragApp
@@ -143,17 +145,30 @@ Opens = Callable[..., AbstractAsyncContextManager[Chat]]
 
 @pytest.fixture
 def open_chat(vectors: Endpoint, indexed: Path, home: Path) -> Opens:
-    """`async with open_chat(script, size=…) as chat`: over a copy of the notes' library, or none."""
+    """`async with open_chat(script, size=…) as chat`: over a copy of the notes' library, or none; with models of one's
+    own on a `shelf`."""
 
     @asynccontextmanager
     async def opened(
-        script: str = LENGTH, *, size: tuple[int, int] = (110, 34), library: bool = True, **sections: dict[str, Any]
+        script: str = LENGTH,
+        *,
+        size: tuple[int, int] = (110, 34),
+        library: bool = True,
+        shelf: Shelf | None = None,
+        **sections: dict[str, Any],
     ) -> AsyncIterator[Chat]:
         paths = default_paths()
         paths.make()
         if library and not paths.library.exists():
             shutil.copytree(indexed, paths.library)
-        app = TermragApp(settings(vectors, script, **sections), paths, Rag)
+
+        def open_rag(config: Config, paths: Paths) -> Rag:
+            rag = Rag(config, paths)
+            if shelf is not None:
+                rag._parts._shelf = shelf
+            return rag
+
+        app = TermragApp(settings(vectors, script, **sections), paths, open_rag)
         async with app.run_test(size=size) as pilot:
             chat = Chat(app, pilot)
             await chat.until(lambda: app.is_open)

@@ -100,6 +100,22 @@ class Endpoint:
             return {}
         return answer if isinstance(answer, dict) else {}
 
+    def models(self) -> list[str]:
+        """The names of the models it has, as it lists them. Raises EngineFailed, ConfigError for a URL that is none."""
+        import httpx
+
+        with self.client() as client:
+            try:
+                response = client.get(f"{self.url}/models")
+            except (httpx.TransportError, httpx.InvalidURL) as error:
+                raise self.unreachable(error) from error
+        if response.status_code != httpx.codes.OK:
+            raise self.refused(response.status_code, response.text)
+        try:
+            return [str(entry["id"]) for entry in response.json()["data"]]
+        except (ValueError, KeyError, TypeError) as error:
+            raise EngineFailed(f"{self.url} answers, but lists no models", f"curl {self.url}/models") from error
+
     def unreachable(self, error: Exception) -> EngineFailed:
         """The error for an endpoint that does not answer at all."""
         return EngineFailed(f"{self.url} cannot be reached: {error or type(error).__name__}", f"curl {self.url}/models")
@@ -243,6 +259,8 @@ def _said(text: str) -> str:
         text = error if isinstance(error, str) else error.get("message") or text
     except (ValueError, AttributeError):
         pass
+    if text.lstrip().startswith("<"):  # a page for a browser
+        return ""
     return " ".join(text.split())[:_QUOTED_CHARS]
 
 

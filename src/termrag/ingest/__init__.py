@@ -22,7 +22,18 @@ from termrag.ingest.tools import Embed, Tools, make_tools
 from termrag.ledger import FileEntry, Ledger
 from termrag.paths import absolute
 
-__all__ = ["TEXT_PREFIX", "Embed", "Embedding", "Tools", "follow", "ingest", "ingest_text", "make_tools", "remove"]
+__all__ = [
+    "TEXT_PREFIX",
+    "Embed",
+    "Embedding",
+    "Tools",
+    "follow",
+    "ingest",
+    "ingest_text",
+    "make_tools",
+    "remove",
+    "remove_entries",
+]
 
 
 def ingest(
@@ -100,8 +111,13 @@ def remove(references: Sequence[str], *, ledger: Ledger, tools: Tools) -> Iterat
         if not found:
             raise NotFound(f"no documents match {reference}", "termrag ls")
         entries.update((entry.id, entry) for entry in found)
+    yield from remove_entries(list(entries.values()), ledger=ledger, tools=tools)
+
+
+def remove_entries(entries: Sequence[FileEntry], *, ledger: Ledger, tools: Tools) -> Iterator[IngestEvent]:
+    """Take these documents out of the library; the files stay."""
     run = Run(ledger, tools, follow=False)
-    yield from _to_the_end(run, lambda: run.remove(Plan(removals=list(entries.values()))))
+    yield from _to_the_end(run, lambda: run.remove(Plan(removals=list(entries))))
     ledger.drop_roots([root for root in ledger.roots() if not ledger.entries(below=root)])
 
 

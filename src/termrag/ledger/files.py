@@ -308,7 +308,8 @@ def _document(row: Sequence[Any]) -> Document:
     values = dict(zip(_FIELDS, row, strict=True))
     values["path"] = os.fsdecode(values["path"])
     values["state"] = DocumentState(values["state"])
-    values["tags"], values["warnings"] = tuple(json.loads(values["tags"])), tuple(json.loads(values["warnings"]))
+    for name in ("tags", "warnings"):
+        values[name] = () if values[name] == "[]" else tuple(json.loads(values[name]))
     return Document(**values)
 
 

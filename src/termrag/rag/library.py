@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from termrag import adding
+from termrag.candidates import AddPreview, FolderEntry, FormatInfo
 from termrag.events import IngestEvent
 from termrag.rag.door import Door
 from termrag.records import Document, IndexedChunk
+
+if TYPE_CHECKING:
+    from termrag.removing import Taken
 
 
 class Library(Door):
@@ -46,9 +52,56 @@ class Library(Door):
             async for event in events:
                 yield event
 
+    async def preview_adding(
+        self, paths: Sequence[str | Path], *, subfolders: bool = True
+    ) -> AsyncGenerator[AddPreview, None]:
+        """What adding these paths would do, before anything is read: first how many files were met so far, at the end
+        every file with what would become of it. Does not wait for an ingest."""
+        previews = self._looks.stream(lambda: adding.preview(self._parts, paths, subfolders=subfolders))
+        async with aclosing(previews):
+            async for preview in previews:
+                yield preview
+
+    async def browse(self, folder: str | Path) -> list[FolderEntry]:
+        """What is in a folder, hidden names last, with why some of it would not be taken. Raises NotFound."""
+        return await self._looks.run(adding.browse, self._parts, folder)
+
+    def readable_formats(self) -> list[FormatInfo]:
+        """What can be read."""
+        return adding.readable_formats()
+
+    async def added_folders(self) -> list[str]:
+        """The folders that were added by name, by path."""
+        return await self._looks.run(adding.added_folders, self._parts)
+
+    async def reindex(self, paths: Sequence[str]) -> AsyncGenerator[IngestEvent, None]:
+        """Read files of the library again, failed ones too, ending with Finished; what is gone is taken out."""
+        async with aclosing(
+            self._disk.stream(lambda: adding.reindex(self._parts, self._embed_from_disk, paths))
+        ) as events:
+            async for event in events:
+                yield event
+
+    async def take_out(self, paths: Sequence[str]) -> Taken:
+        """Take documents out so that they can come back: give what this returns to `bring_back`. By their paths in the
+        library; unknown ones are passed over."""
+        from termrag import removing
+
+        return await self._disk.run(removing.take_out, self._parts, self._embed_from_disk, paths)
+
+    async def bring_back(self, taken: Taken) -> AsyncGenerator[IngestEvent, None]:
+        """Put what was taken out back as it was: ids, vectors and all. What is too large for that is read again."""
+        from termrag import removing
+
+        async with aclosing(
+            self._disk.stream(lambda: removing.bring_back(self._parts, self._embed_from_disk, taken))
+        ) as events:
+            async for event in events:
+                yield event
+
     async def documents(self, patterns: Sequence[str] = ()) -> list[Document]:
         """The documents, by path; only those at or under the given paths or globs, if any are given."""
-        return await self._disk.run(self._parts.documents, patterns)
+        return await self._looks.run(self._parts.documents, patterns)
 
     async def document(self, reference: str) -> Document:
         """One document by id, prefix of an id, path or unique part of a path. Raises NotFound."""

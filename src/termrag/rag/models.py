@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
+from termrag import connection
+from termrag.connection import Reached
 from termrag.events import AskEvent, PullEvent
 from termrag.rag.door import Door
 from termrag.records import ModelInfo
@@ -48,8 +51,36 @@ class Models(Door):
         info = await self.model(name)
         key = "embedding" if info.role == "embedding" else "chat"
         await self.change("models", key, name)
+        if key == "chat" and self.config.models.engine == "openai":
+            await self.change("models", "engine", "auto")  # the endpoint would go on answering
         missing = "" if info.is_here else f"; fetch it with: termrag models pull {name}"
         return f"models.{key} = {name}{missing}"
+
+    async def use_remote(self, model: str) -> None:
+        """Let the endpoint's model answer from the next question on; kept in the configuration file."""
+        await self.change("openai", "model", model)
+        await self.change("models", "engine", "openai")
+
+    async def reach_endpoint(self) -> Reached:
+        """Ask the endpoint which models it has; waits for no answer or ingest in hand. Raises ConfigError or
+        EngineFailed."""
+        return await asyncio.to_thread(connection.reach, self.config.openai, self._environ)
+
+    @property
+    def api_key(self) -> str:
+        """The endpoint's key, masked; empty if there is none."""
+        return connection.masked_key(self._environ)
+
+    @property
+    def is_api_key_given(self) -> bool:
+        """Whether the environment names the key, so that one stored here would not be heard."""
+        return bool(self._given.get(connection.API_KEY))
+
+    async def set_api_key(self, key: str) -> None:
+        """Keep the endpoint's key in a file of the user's own; an empty one is forgotten."""
+        await self._disk.run(connection.store_key, self.paths.api_key_file, key)
+        self._environ = connection.with_stored_key(self._given, self.paths)
+        await self._models.run(self._parts.change_environ, self._environ)
 
     @property
     def loaded_model(self) -> str | None:

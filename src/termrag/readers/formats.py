@@ -162,6 +162,30 @@ _BY_NAME = {
 
 BY_SUFFIX = {**_ISOLATED_BY_SUFFIX, **_TEXT_BY_SUFFIX, **_CODE_BY_SUFFIX}
 
+GROUPS: dict[str, tuple[str, ...]] = {
+    title: tuple(suffixes.split())
+    for title, suffixes in {
+        "PDF": "pdf",
+        "Word": "docx docm",
+        "PowerPoint": "pptx",
+        "Excel": "xlsx xlsm xls",
+        "OpenDocument text": "odt",
+        "Rich text": "rtf",
+        "E-book": "epub",
+        "Web page": "html htm xhtml",
+        "E-mail": "eml msg",
+        "Markdown": "md markdown mdown mkd mdx qmd rmd",
+        "Plain text": "txt text log srt vtt rst org adoc asciidoc tex bib",
+        "Table": "csv tsv",
+        "JSON": "json ndjson jsonl",
+        "XML and feeds": "xml rss atom",
+        "Notebook": "ipynb",
+        "Archive": "zip tar tgz gz tbz2 bz2 txz xz",
+        "Source code": " ".join(_CODE_BY_SUFFIX),
+    }.items()
+}
+"""The readable suffixes as people call them: each in one group."""
+
 _IMAGE = Unreadable("is an image without text", "Add a text or a PDF with a text layer made from it.")
 _AUDIO = Unreadable("is sound, not text", "Add a transcript of it.")
 _VIDEO = Unreadable("is a film, not text", "Add its subtitles or a transcript.")
@@ -229,6 +253,11 @@ def suffix_of(name: str) -> str:
     """The last suffix without its dot, in lower case."""
     stem, dot, suffix = name.rpartition(".")
     return suffix.lower() if dot and stem else ""
+
+
+def is_known_unreadable(name: str) -> bool:
+    """Whether the suffix is that of a type which never gives text."""
+    return suffix_of(name) in _UNREADABLE_BY_SUFFIX
 
 
 def by_name(name: str) -> Format | None:

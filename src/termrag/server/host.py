@@ -8,15 +8,16 @@ from __future__ import annotations
 import asyncio
 import inspect
 import os
+import secrets
 import time
-from collections.abc import AsyncGenerator, Awaitable
+from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, aclosing
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
 from termrag import __version__, codec
-from termrag.errors import HostLost, LibraryBusy
+from termrag.errors import HostLost, LibraryBusy, NotFound
 from termrag.events import Answered
 from termrag.paths import working_folder
 from termrag.rag import Rag
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from termrag.server.state import State
 
 _NOT_HERE = ("watch", "take_over")  # who watches is a process of its own; settings come from the host's own file
+_MOST_TAKEN = 20
 _METHODS = {
     name: inspect.isasyncgenfunction(method)
     for name, method in inspect.getmembers(Rag, inspect.isfunction)
@@ -121,11 +123,12 @@ async def _send(response: web.StreamResponse, state: State, method: str, wanted:
         async with AsyncExitStack() as stack:
             if method == "ask":
                 await stack.enter_async_context(state.turnstile.turn(LOCAL_USER.name))
-            called = getattr(state.rag, method)(*wanted["arguments"], **wanted["options"])
+            arguments = [_taken(state, each) for each in wanted["arguments"]]
+            called = getattr(state.rag, method)(*arguments, **wanted["options"])
             if _METHODS[method]:
                 await _send_events(response, state, called)
             else:
-                await _send_value(response, called)
+                await _line(response, {"item": _sent(state, method, await called)})
     except (ConnectionError, asyncio.CancelledError):
         raise
     except Refused as error:
@@ -147,8 +150,23 @@ async def _send_events(response: web.StreamResponse, state: State, called: Async
             await _line(response, {"item": event})
 
 
-async def _send_value(response: web.StreamResponse, called: Awaitable[Any]) -> None:
-    await _line(response, {"item": await called})
+def _sent(state: State, method: str, value: Any) -> Any:
+    """A value as it is sent. Documents that were taken out, vectors and all, stay here."""
+    if method != "take_out":
+        return value
+    kept = codec.Kept(secrets.token_hex(8), value.count, tuple(value.others))
+    state.taken[kept.id] = value
+    while len(state.taken) > _MOST_TAKEN:
+        del state.taken[next(iter(state.taken))]
+    return kept
+
+
+def _taken(state: State, argument: Any) -> Any:
+    if not isinstance(argument, codec.Kept):
+        return argument
+    if argument.id not in state.taken:
+        raise NotFound("what was taken out is no longer here", "termrag add PATH")
+    return state.taken.pop(argument.id)
 
 
 async def _line(response: web.StreamResponse, data: dict[str, Any]) -> None:

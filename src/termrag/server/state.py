@@ -19,6 +19,7 @@ from termrag.server.turns import Turnstile
 if TYPE_CHECKING:
     from termrag.config import Config, ServerSettings
     from termrag.rag import Rag
+    from termrag.removing import Taken
     from termrag.server.visitors import Visitors
 
 
@@ -38,6 +39,7 @@ class State:
     address: str = ""  # of the port, once it is open
     stop: asyncio.Event = field(default_factory=asyncio.Event)  # set when the server is to end
     visitors: Visitors | None = None  # of the chat in a browser
+    taken: dict[str, Taken] = field(default_factory=dict)  # documents that attached processes may bring back
     calls: set[asyncio.Task[object]] = field(default_factory=set)  # of attached processes
     started_at: float = field(default_factory=time.time)
     asked_at: float = field(default_factory=time.monotonic)

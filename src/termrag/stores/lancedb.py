@@ -290,11 +290,12 @@ class LanceStore:
             )
         self._read(lambda table: table.delete("text IS NULL"))
         self._read(lambda table: table.optimize(cleanup_older_than=_KEEP_VERSIONS))
-        self._index_vectors(rows)
+        self._index_vectors()
         self._tune()
         return True
 
-    def _index_vectors(self, rows: int) -> None:
+    def _index_vectors(self) -> None:
+        rows = self._read(lambda table: table.count_rows("vector IS NOT NULL"))  # words come first, vectors follow
         if rows < _VECTOR_INDEX_ROWS:
             return
         from lancedb.index import IvfRq

@@ -18,18 +18,22 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import work
 from textual.app import App, SuspendNotSupported, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.events import Resize
 from textual.screen import Screen
 from textual.worker import Worker, WorkerFailed, WorkerState
 
 from termrag.config import Config
 from termrag.errors import ConfigError, TermragError
 from termrag.paths import Paths
+from termrag.tui.ingesting import IngestQueue
+from termrag.tui.pulling import Pulls
+from termrag.tui.remedies import remedy
 from termrag.tui.screens.chat import ChatScreen
-from termrag.tui.themes import DARK, LIGHT, load_themes
+from termrag.tui.themes import ANSI, DARK, LIGHT, load_themes
 
 if TYPE_CHECKING:
     from termrag.rag import Rag
-    from termrag.records import Passage
+    from termrag.records import ModelInfo, Passage
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,12 @@ class Place:
 
 
 # The screens beside the chat. Imported when they are first opened.
-PLACES: tuple[Place, ...] = ()
+PLACES: tuple[Place, ...] = (
+    Place("help", "f1", "Help", "help", "HelpScreen", "Every key that does something here"),
+    Place("settings", "f2", "Settings", "settings", "SettingsScreen", "Every setting, explained and changed at once"),
+    Place("models", "f6", "Models", "models", "ModelsScreen", "Which model answers; fetch, choose and remove"),
+    Place("documents", "ctrl+o", "Documents", "documents", "DocumentsScreen", "add, look at, remove documents"),
+)
 
 
 class TermragApp(App[None]):
@@ -67,13 +76,17 @@ class TermragApp(App[None]):
     def __init__(
         self, config: Config, paths: Paths, open_rag: Callable[[Config, Paths], Rag], *, on_light: bool = False
     ) -> None:
-        super().__init__()
+        # With NO_COLOR no colour at all: otherwise Textual would only turn colours into greys.
+        super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
         self._on_light = on_light
         self._config = config
         self.paths = paths
         self._open_rag = open_rag
         self._rag: Rag | None = None
+        self.ingesting = IngestQueue(self._tell_of_ingest, self.report)
         self._load_themes()
+        self._load_keys()
+        self.pulls = Pulls(self)
 
     # --- the library ---------------------------------------------------------------------------------------------
 
@@ -89,15 +102,36 @@ class TermragApp(App[None]):
 
     def on_mount(self) -> None:
         self.call_after_refresh(self._warm)
-        for error in self._wrong_themes:
+        for error in (*self._wrong_themes, *self._wrong_keys):
             self.report(error)
+        if self._keymap:
+            self._check_keys()
 
     def _warm(self) -> None:
         """Import, off the loop, what the first question needs."""
         needed = "termrag.remote" if "TERMRAG_CHAT_HOST" in os.environ else "termrag.rag"
         self.run_worker(lambda: importlib.import_module(needed), thread=True, group="warm")
 
+    def _load_keys(self) -> None:
+        self._wrong_keys: list[ConfigError] = []
+        if self.paths.keys_file.exists():
+            from termrag.tui.keys import read_keys
+
+            try:
+                self.set_keymap(read_keys(self.paths.keys_file))
+            except ConfigError as error:
+                self._wrong_keys.append(error)
+
+    @work(exit_on_error=False)
+    async def _check_keys(self) -> None:
+        """Say what is wrong with the user's keys; those that are right hold."""
+        from termrag.tui.keys import every_key, problems
+
+        for problem in problems(dict(self._keymap), await asyncio.to_thread(every_key)):
+            self.report(ConfigError(f"{self.paths.keys_file.name}: {problem}", f"$EDITOR {self.paths.keys_file}"))
+
     async def on_unmount(self) -> None:
+        await self.ingesting.close()
         if self._rag is not None:
             rag, self._rag = self._rag, None
             await rag.__aexit__(None, None, None)
@@ -127,17 +161,42 @@ class TermragApp(App[None]):
                 self.push_screen(getattr(module, place.screen)())
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """What the palette offers: every binding that has a name, here and on the screen."""
-        for place in PLACES:
-            yield SystemCommand(place.title, place.help, lambda name=place.id: self.action_open(name))
-        for active in screen.active_bindings.values():
-            binding = active.binding
-            if binding.id and binding.description:
+        """What the palette offers: whatever a key does, here and in every pane of the screen."""
+        from termrag.tui.screens.help import lines_of
+
+        places = {f"app.{place.id}": place.help for place in PLACES}
+        yield SystemCommand("Theme", "Choose one, shown while the cursor is on it", self.action_theme)
+        for line in lines_of(screen):
+            if line.binding is not None and line.binding.action != "command_palette":
+                said = places.get(line.binding.id or "", line.group)
                 yield SystemCommand(
-                    binding.description,
-                    f"key {self.get_key_display(binding)}",
-                    lambda key=binding.key: self.simulate_key(key.split(",")[0]),
+                    line.description,
+                    f"{said} · key {line.keys}",
+                    lambda line=line: self.call_later(self.run_action, line.binding.action, line.node),
                 )
+
+    def get_key_display(self, binding: Binding) -> str:
+        """Keys as they stand on a keyboard."""
+        from termrag.tui.keys import in_words
+
+        return binding.key_display or in_words(binding.key, super().get_key_display(binding))
+
+    def key_of(self, name: str) -> str:
+        """The key of an action by its id, the user's own if there is one."""
+        owners: tuple[type[App[None]] | type[ChatScreen], ...] = (TermragApp, ChatScreen)
+        bindings = [each for owner in owners for each in owner.BINDINGS if isinstance(each, Binding)]
+        binding = next((each for each in bindings if each.id == name), None)
+        if binding is None:
+            return name
+        first = self._keymap.get(name, binding.key).split(",")[0]
+        return self.get_key_display(binding.with_key(first))
+
+    def on_resize(self, event: Resize) -> None:
+        """A terminal that is too small says so, and all goes on."""
+        from termrag.tui.screens.toosmall import TooSmallScreen, is_too_small
+
+        if is_too_small(event.size) and not isinstance(self.screen, TooSmallScreen):
+            self.push_screen(TooSmallScreen())
 
     # --- what every screen may ask for ---------------------------------------------------------------------------
 
@@ -145,18 +204,30 @@ class TermragApp(App[None]):
         if event.state is WorkerState.ERROR and event.worker.error is not None:
             self.report(event.worker.error)
 
-    def report(self, error: BaseException) -> None:
-        """An error as a toast: what happened, and what mends it. A fault of termrag's own goes to the log as well."""
+    def report(self, error: BaseException, *, asked: bool = False) -> None:
+        """An error as a toast: what happened, and the keys that mend it; `asked` if a question waits for its answer. A
+        fault of termrag's own goes to the log as well."""
         if isinstance(error, WorkerFailed):
             error = error.error
         if isinstance(error, TermragError):
-            self.notify(error.hint, title=error.message, severity="error", timeout=10, markup=False)
+            steps = remedy(error, self.key_of, asked=asked)
+            self.notify(steps, title=error.message, severity="error", timeout=10, markup=False)
             return
         from termrag.logs import logger
 
         logger.error("unexpected error\n%s", "".join(traceback.format_exception(error)))
         hint = f"the details are in {self.paths.log_file}"
         self.notify(hint, title=f"unexpected error: {error}", severity="error", timeout=10, markup=False)
+
+    def _tell_of_ingest(self, sentence: str, went_well: bool) -> None:
+        if self.is_running:
+            self.notify(sentence, severity="information" if went_well else "warning", markup=False)
+
+    def limit_to(self, documents: Sequence[tuple[str, str]]) -> None:
+        """Limit the questions of the chat to documents, by (id, name)."""
+        for screen in self.screen_stack:
+            if isinstance(screen, ChatScreen):
+                screen.limit_to(documents)
 
     @work(exit_on_error=False)
     async def copy_text(self, text: str) -> None:
@@ -213,19 +284,78 @@ class TermragApp(App[None]):
         if target.startswith(("http://", "https://")):
             self.open_url(target)
 
+    # --- models --------------------------------------------------------------------------------------------------
+
+    def use_when_fetched(self, info: ModelInfo) -> None:
+        """Fetch a model, and let it answer from then on."""
+        self.pulls.start(info.name, info.size_bytes, lambda: self._use(info.name))
+
+    @work(exit_on_error=False)
+    async def _use(self, name: str) -> None:
+        await self.rag.use(name)
+        self.notify(f"{name} is here and answers from the next question on", markup=False)
+        self.models_changed()
+
+    def models_changed(self) -> None:
+        """Another model is here, or in use: show it."""
+        from termrag.tui.screens.models import ModelsScreen
+
+        for screen in self.screen_stack:
+            if isinstance(screen, ModelsScreen):
+                screen.load()
+            elif isinstance(screen, ChatScreen):
+                screen.look()
+
     # --- themes --------------------------------------------------------------------------------------------------
 
     def _load_themes(self) -> None:
         themes, self._wrong_themes = load_themes(self.paths.config / "themes")
         for theme in themes:
             self.register_theme(theme)
-        names = {theme.name for theme in themes} | set(self.available_themes)
+        # Beside ours, of those that Textual has, the two that use the terminal's own colours.
+        self.theme_names = {theme.name for theme in themes} | (set(ANSI) & set(self.available_themes))
         chosen = self._config.tui.theme
-        fitting = LIGHT if self._on_light else DARK
-        self.theme = chosen if chosen in names else fitting
-        if chosen not in names and chosen != "auto":
+        self.show_theme(chosen)
+        if chosen not in self.available_themes and chosen != "auto":
             known = ", ".join(sorted(theme.name for theme in themes))
             self._wrong_themes.append(ConfigError(f"there is no theme {chosen}", f"themes: {known}"))
+
+    def show_theme(self, name: str) -> None:
+        """Draw in a theme; in the one that fits the terminal for `auto`, and for one that there is not. A terminal of
+        sixteen colours keeps its own, which its user has chosen to go together."""
+        dark, light = ANSI if self.console.color_system == "standard" else (DARK, LIGHT)
+        fitting = light if self._on_light else dark
+        self.theme = name if name in self.available_themes else fitting
+
+    async def pick_theme(self) -> str | None:
+        """Let a theme be chosen, each shown under the cursor; None if the old one shall stay. From a worker."""
+        from termrag.tui.screens.pickers import Choice, Picker
+
+        before = self.theme
+        names = sorted(self.theme_names)
+        kinds = ["dark" if self.available_themes[name].dark else "light" for name in names]
+        choices = [Choice(name, name, kind, name == before) for name, kind in zip(names, kinds, strict=True)]
+        choices.insert(0, Choice("auto", "auto", "dark or light as the terminal is"))
+        picker = Picker("Theme", choices, hint="↑↓ shows it   Enter keeps it   Esc goes back", begin=before)
+        picker.looked_at = lambda choice: self.show_theme(choice.id)
+        chosen = await self.push_screen_wait(picker)
+        if chosen is None:
+            self.theme = before
+        return chosen.id if chosen is not None else None
+
+    @work(exit_on_error=False)
+    async def action_theme(self) -> None:
+        """Choose a theme, and keep it."""
+        if chosen := await self.pick_theme():
+            self.show_theme(chosen)
+            self._keep_theme(chosen)
+
+    def settings_changed(self) -> None:
+        """Show what settings say of the screen."""
+        self.show_theme(self.settings.tui.theme)
+        for screen in self.screen_stack:
+            if isinstance(screen, ChatScreen):
+                screen.transcript.set_reading_width(self.settings.tui.reading_width)
 
     def action_toggle_dark(self) -> None:
         """Change between the dark and the light theme, and keep it so."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 
 from termrag.events import (
@@ -22,7 +21,7 @@ from termrag.events import (
 )
 from termrag.marks import marked
 from termrag.records import Passage, Verdict
-from termrag.tui.entries import Question, Reply, mark_of, marked_text
+from termrag.tui.entries import Question, Reply, bar, mark_of, marked_text
 from termrag.turns import TurnState
 
 
@@ -61,21 +60,21 @@ class Asking:
             return
         match event:
             case Searching():
-                work.stage, work.detail = "searching", ""
+                work.enter("searching")
             case Retrieved(passages):
                 self.passages = passages
-                work.stage, work.detail = "reading", _sources(passages)
+                work.enter("reading", _sources(passages))
             case Refused(_, nearest):
                 self.passages = nearest
             case Loading(model):
-                work.stage, work.detail = "loading", model
+                work.enter("loading", model)
             case Downloading(file, done, total):
-                share = f"{100 * done / total:.0f} %" if total else ""
-                work.stage, work.detail = "fetching", f"{file} {share}".rstrip()
+                share = f"{bar(done / total)} {100 * done / total:.0f} %" if total else ""
+                work.enter("fetching", f"{file} {share}".rstrip())
             case Preparing(what):
-                work.stage, work.detail = "preparing", what
+                work.enter("preparing", what)
             case Reading(done, total):
-                work.stage, work.detail = "reading", _sources(self.passages)
+                work.enter("reading", _sources(self.passages))
                 work.done, work.total = done, total
             case Notice(message):
                 self.notices.append(message)
@@ -87,8 +86,8 @@ class Asking:
         match event:
             case Token(text) if work is not None:
                 if not work.tokens:
-                    work.stage, work.detail, work.total = "writing", "", 0
-                    work.began, work.most = time.monotonic(), self.most_tokens
+                    work.enter("writing")
+                    work.most = self.most_tokens
                 work.tokens += 1
                 self._held.append(text)
                 self._sentence += text

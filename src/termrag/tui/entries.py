@@ -20,6 +20,7 @@ from termrag.tui.markdown import Markdown
 from termrag.turns import Freshness, Turn, TurnState
 
 _FAINT = "$foreground 65%"
+_QUIET_S = 0.15  # a search that takes no longer is not told of
 _SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 
 
@@ -95,16 +96,27 @@ class Work:
     total: int = 0
     tokens: int = 0
     most: int = 0
-    began: float = field(default_factory=time.monotonic)
+    began: float = field(default_factory=time.monotonic)  # of this stage
     tick: int = 0
 
+    def enter(self, stage: str, detail: str = "") -> None:
+        """Another stage begins, or the same one has more to say."""
+        if stage != self.stage:
+            self.began, self.done, self.total = time.monotonic(), 0, 0
+        self.stage, self.detail = stage, detail
+
     def line(self, now: float) -> str:
-        """The line under a growing answer."""
+        """The line under a growing answer; nothing for what is over before it could be read."""
+        spent_s = now - self.began
+        if self.stage in ("waiting", "searching") and spent_s < _QUIET_S:
+            return ""
         parts = [_SPINNER[self.tick % len(_SPINNER)], self.stage]
         if self.detail:
             parts.append(self.detail)
+        if self.stage == "loading" and spent_s >= 1:
+            parts.append(f"{spent_s:.0f} s")
         if self.total:
-            parts.append(f"{_bar(self.done / self.total)} {self.done}/{self.total} tokens")
+            parts.append(f"{bar(self.done / self.total)} {self.done}/{self.total} tokens")
         if self.tokens:
             parts.append(f"{self.rate(now):.0f} tokens/s · {self.tokens}/{self.most}")
         return " ".join(parts) + " · Esc stops"
@@ -235,26 +247,39 @@ class Reply(Entry):
             return [Content.styled(self.work.line(time.monotonic()), "$text-secondary")]
         notes: list[Content] = []
         if self.state is TurnState.STOPPED:
-            notes.append(_note("■ stopped", "r asks again", "$text-warning"))
+            notes.append(_note("■ stopped", "Ctrl+R asks again", "$text-warning"))
         if self.state is TurnState.WRITING:
             notes.append(_note("… being written by another termrag", "", "$text-secondary"))
         if self.state is TurnState.FAILED:
-            notes.append(_note("✗ no answer", "r asks again, the question is kept", "$text-error"))
+            notes.append(
+                _note(
+                    "✗ no answer",
+                    "Ctrl+R asks again · i says why",
+                    "$text-error",
+                )
+            )
         if self.is_refused and self.answer is not None:
             notes += self._refusal(self.answer)
         elif self.answer is not None:
             missing = sum(sentence.support is Support.UNSUPPORTED for sentence in self.answer.sentences)
             if missing and self.answer.verdict is not Verdict.GENERAL:
                 notes.append(_note(f"[?] marks {missing} without support in your documents", "", "$text-warning"))
+        if self.answer is not None and self.answer.is_cut_off:
+            tokens = self.answer.usage.generated_tokens
+            notes.append(
+                _note(f"… cut off after {tokens} tokens", "F5 goes on · F2 allows longer answers", "$text-warning")
+            )
         if self.freshness is not Freshness.CURRENT:
             what = "changed since" if self.freshness is Freshness.CHANGED else "gone"
-            notes.append(_note(f"↻ a cited source is {what}", "r asks again", "$text-warning"))
+            notes.append(_note(f"↻ a cited source is {what}", "Ctrl+R asks again", "$text-warning"))
         return notes
 
     def _refusal(self, answer: Answer) -> list[Content]:
         notes = [_note("∅ not in your documents", answer.reason, "$text-warning")]
         notes += [Content.assemble(("  nearest  ", _FAINT), passage.place) for passage in answer.passages[:3]]
-        notes.append(Content.styled("  g asks the model without documents · @ names other documents", _FAINT))
+        notes.append(
+            Content.styled("  g asks the model without documents · @ names other documents · i says why", _FAINT)
+        )
         return notes
 
 
@@ -300,9 +325,10 @@ def _note(what: str, then: str, style: str) -> Content:
     return Content.assemble((what, f"bold {style}"), (f"  {then}" if then else "", _FAINT))
 
 
-def _bar(share: float) -> str:
-    filled = round(min(max(share, 0.0), 1.0) * 10)
-    return "█" * filled + "░" * (10 - filled)
+def bar(share: float, cells: int = 10) -> str:
+    """How much of a whole is done."""
+    filled = round(min(max(share, 0.0), 1.0) * cells)
+    return "█" * filled + "░" * (cells - filled)
 
 
 def _without_targets(source: str) -> str:

@@ -13,6 +13,7 @@ from textual.theme import Theme
 from termrag.errors import ConfigError
 
 DARK, LIGHT = "termrag-dark", "termrag-light"
+ANSI = ("ansi-dark", "ansi-light")
 _KEYS = [each.name for each in fields(Theme)]
 _PLAIN: dict[str, type | tuple[type, ...]] = {
     "name": str,

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from textual import events, work
 from textual.binding import Binding, BindingType
 
-from termrag.records import Citation, Passage
+from termrag.records import Citation, Passage, Status
 from termrag.tui.asking import Order
+from termrag.tui.dropped import dropped_paths
 from termrag.tui.entries import Question, Reply
 from termrag.tui.screens.pickers import Choice, Picker
 from termrag.tui.screens.workspace import WorkspaceScreen
@@ -17,7 +19,7 @@ from termrag.tui.widgets.composer import Composer
 from termrag.tui.widgets.transcript import Transcript
 
 # What may be typed instead of a key.
-_COMMANDS = {
+COMMANDS = {
     "/new": "new_session",
     "/clear": "clear",
     "/copy": "copy_last",
@@ -25,6 +27,7 @@ _COMMANDS = {
     "/sessions": "toggle_sessions",
     "/sources": "toggle_sources",
     "/again": "regenerate",
+    "/more": "go_on",
     "/docs": "app.open('documents')",
     "/settings": "app.open('settings')",
     "/models": "app.open('models')",
@@ -42,6 +45,7 @@ class ChatScreen(WorkspaceScreen):
         Binding("f4", "toggle_sources", "Sources", id="chat.sources"),
         Binding("f8,ctrl+n", "new_session", "New", id="chat.new"),
         Binding("f9,alt+c", "copy_last", "Copy", id="chat.copy"),
+        Binding("f5", "go_on", "Go on", id="chat.go_on", show=False),
         Binding("ctrl+l", "clear", "Clear", id="chat.clear", show=False),
         Binding("ctrl+t", "limit", "Limit to documents", id="chat.limit", show=False),
         Binding("ctrl+g", "export", "Export", id="chat.export", show=False),
@@ -52,11 +56,28 @@ class ChatScreen(WorkspaceScreen):
     def __init__(self) -> None:
         super().__init__()
         self._editing: Question | None = None
+        self._has_begun = False
+
+    def begin(self, status: Status) -> None:
+        """Where there is neither a document nor a model, lead to the first answer, once."""
+        if not (self._has_begun or status.documents or status.failed or status.model_is_here):
+            self._has_begun = True
+            self._lead()
+
+    @work(exit_on_error=False)
+    async def _lead(self) -> None:
+        if (await self.app.rag.model(self.app.settings.models.starter)).is_here:
+            return
+        from termrag.tui.screens.firstrun import FirstRunScreen
+
+        question = await self.app.push_screen_wait(FirstRunScreen())
+        if question:
+            self.submit(Order(question))
 
     # --- typing --------------------------------------------------------------------------------------------------
 
     def on_composer_sent(self, event: Composer.Sent) -> None:
-        command = _COMMANDS.get(event.text.strip())
+        command = COMMANDS.get(event.text.strip())
         if command is not None:
             self.call_later(self.run_action, command)
             return
@@ -69,6 +90,17 @@ class ChatScreen(WorkspaceScreen):
 
     def on_composer_mentioned(self, event: Composer.Mentioned) -> None:
         self.action_limit()
+
+    @work(group="drop", exit_on_error=False)
+    async def on_composer_dropped(self, event: Composer.Dropped) -> None:
+        """Offer to add files that were dropped; anything else is text."""
+        paths = await asyncio.to_thread(dropped_paths, event.text)
+        if paths:
+            from termrag.tui.screens.add import AddScreen
+
+            self.app.push_screen(AddScreen(paths))
+        else:
+            self.composer.insert(event.text)
 
     def on_key(self, event: events.Key) -> None:
         """What is typed while the conversation has the focus goes to the input, unless it is a key of its own."""
@@ -184,6 +216,22 @@ class ChatScreen(WorkspaceScreen):
     def action_regenerate(self) -> None:
         """Ask the same question again, as another version of this turn."""
         self._ask_again(tuple(self.limits), tuple(self.limits.values()))
+
+    def action_go_on(self) -> None:
+        """Let an answer that was cut off go on, as the next turn."""
+        reply = self.last_reply()
+        if reply is None or reply.answer is None or not reply.answer.is_cut_off:
+            self.notify("the last answer is complete")
+        elif self.asking is None:
+            self.submit(Order("Go on.", None, tuple(self.limits), tuple(self.limits.values())))
+
+    def action_details(self) -> None:
+        """How the answer came about, or why there is none."""
+        from termrag.tui.screens.details import DetailsScreen
+
+        reply = self._reply()
+        if reply is not None:
+            self.app.push_screen(DetailsScreen(reply))
 
     def action_without_documents(self) -> None:
         """Ask the model alone."""

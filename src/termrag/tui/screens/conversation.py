@@ -240,4 +240,4 @@ class ConversationScreen(Screen[None]):
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         if event.state is WorkerState.ERROR and event.worker.error is not None:
-            self.app.report(event.worker.error)
+            self.app.report(event.worker.error, asked=event.worker.group == "answer")

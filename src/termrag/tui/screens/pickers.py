@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -38,8 +38,13 @@ class Picker(ModalScreen[Choice | None]):
         Binding("up,ctrl+p", "move(-1)", "Up", id="picker.up", show=False),
     ]
 
-    def __init__(self, title: str, choices: Sequence[Choice], *, hint: str = "Enter chooses   Esc closes") -> None:
+    def __init__(
+        self, title: str, choices: Sequence[Choice], *, hint: str = "Enter chooses   Esc closes", begin: str = ""
+    ) -> None:
+        """`begin` is the id of the choice to begin at."""
         super().__init__()
+        self.looked_at: Callable[[Choice], None] = lambda choice: None  # told of every choice under the cursor
+        self._begin = begin
         self.choices = list(choices)
         self.shown: list[Choice] = []
         self._title = title
@@ -54,11 +59,21 @@ class Picker(ModalScreen[Choice | None]):
 
     def on_mount(self) -> None:
         self._show("")
+        options = self.query_one(OptionList)
+        options.highlighted = next(
+            (i for i, each in enumerate(self.shown) if each.id == self._begin), options.highlighted
+        )
         self.query_one(Input).focus()
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()
-        self._show(event.value)
+        if event.value or len(self.shown) != len(self.choices):  # not for the empty text that it begins with
+            self._show(event.value)
+
+    def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
+        event.stop()
+        if event.option_index < len(self.shown):
+            self.looked_at(self.shown[event.option_index])
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
@@ -95,15 +110,16 @@ class LinePrompt(ModalScreen[str | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Close", id="line.close")]
 
-    def __init__(self, title: str, value: str = "") -> None:
+    def __init__(self, title: str, value: str = "", *, secret: bool = False) -> None:
         super().__init__()
         self._title = title
         self._value = value
+        self._secret = secret
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog -low") as dialog:
             dialog.border_title = self._title
-            yield Input(self._value, id="line")
+            yield Input(self._value, id="line", password=self._secret)
             yield Static("Enter keeps   Esc closes", classes="hint")
 
     def on_input_submitted(self, event: Input.Submitted) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -36,6 +37,7 @@ class WorkspaceScreen(ConversationScreen):
     def on_mount(self) -> None:
         super().on_mount()
         self.call_after_refresh(self._furnish)
+        self.set_interval(0.25, self._follow_ingest)
 
     async def _furnish(self) -> None:
         """After the first frame: the panes that there is room for, and what the status line tells."""
@@ -132,9 +134,21 @@ class WorkspaceScreen(ConversationScreen):
         )
         if not self.transcript.entries:
             self.greet(_welcome(status))
+            self.begin(status)
         watch = await self.app.rag.watch_status()
         words = {WatchState.OFF: "", WatchState.IDLE: "watching"}.get(watch.state, f"watching: {watch.state}")
         self.status.tell(watching=words)
+
+    def begin(self, status: Status) -> None:
+        """Nothing is asked yet."""
+
+    def _follow_ingest(self) -> None:
+        """Tell in the status line how far the files are that come in."""
+        summary = self.app.ingesting.summary()
+        if summary != self.status.facts.adding:
+            self.status.tell(adding=summary)
+            if not summary:
+                self.look()
 
     def _tell_of(self, reply: Reply) -> None:
         answer = reply.answer
@@ -309,6 +323,12 @@ class WorkspaceScreen(ConversationScreen):
         chosen = await self.app.push_screen_wait(Picker("Limit to documents", ordered, hint=hint))
         if chosen is not None:
             self._limit_to(chosen.id, chosen.name)
+
+    def limit_to(self, documents: Sequence[tuple[str, str]]) -> None:
+        """Limit questions to these documents alone, by (id, name)."""
+        self.limits.clear()
+        for document_id, name in documents:
+            self._limit_to(document_id, name)
 
     def _limit_to(self, document_id: str, name: str) -> None:
         if not document_id:

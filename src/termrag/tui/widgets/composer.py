@@ -9,6 +9,8 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widgets import TextArea
 
+from termrag.tui.dropped import may_be_paths
+
 # What terminals send for Shift, Alt or Ctrl with Enter, where they can tell it from Enter at all.
 _NEW_LINE = {"ctrl+j", "shift+enter", "alt+enter", "ctrl+enter", "shift+\r", "ctrl+\r"}
 
@@ -24,8 +26,8 @@ class Composer(TextArea):
         Binding("ctrl+home", "screen.scroll_transcript(-1000)", "First message", id="composer.first", show=False),
         Binding("ctrl+end", "screen.scroll_transcript(1000)", "Last message", id="composer.last", show=False),
         # TextArea's own uses of these keys would shadow the app's.
-        Binding("f6", "app.open('models')", "Models", show=False),
-        Binding("f7", "app.toggle_dark", "Dark or light", show=False),
+        Binding("f6", "app.open('models')", "Models", id="app.models"),
+        Binding("f7", "app.toggle_dark", "Dark or light", id="app.dark", show=False),
     ]
 
     class Sent(Message):
@@ -39,7 +41,7 @@ class Composer(TextArea):
         """An `@` was typed where a word begins: the user wants to name documents."""
 
     class Dropped(Message):
-        """Text was pasted that may be the paths of dropped files. `prevent_default` on it keeps it out of the input."""
+        """Text was pasted that may be the paths of dropped files; whoever finds that it is not inserts it."""
 
         def __init__(self, text: str) -> None:
             super().__init__()
@@ -72,7 +74,7 @@ class Composer(TextArea):
     async def _on_paste(self, event: events.Paste) -> None:
         event.stop()
         event.prevent_default()
-        if _may_be_paths(event.text):
+        if may_be_paths(event.text):
             self.post_message(self.Dropped(event.text))
         else:
             self.insert(event.text)
@@ -131,7 +133,3 @@ class Composer(TextArea):
         """Put a text in, the cursor at its end."""
         self.text = text
         self.move_cursor(self.document.end)
-
-
-def _may_be_paths(text: str) -> bool:
-    return text.lstrip()[:1] in ("/", "~", "'", '"') or text.lstrip()[:7].lower() == "file://"

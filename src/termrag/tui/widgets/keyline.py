@@ -28,7 +28,7 @@ class KeyLine(Static):
             if active.binding.show and active.enabled:
                 shown.setdefault(active.binding.action, active.binding)
         pieces, room = [], self.size.width
-        for binding in shown.values():
+        for binding in sorted(shown.values(), key=lambda each: (each.id or "").startswith("app.")):
             key = self.app.get_key_display(binding)
             width = len(key) + len(binding.description) + 3
             if width > room:

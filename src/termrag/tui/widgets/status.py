@@ -14,6 +14,7 @@ class Facts:
     """What the line shows, in the order of weight: the last ones go first where the width is short."""
 
     state: str = "starting"
+    adding: str = ""
     model: str = ""
     documents: str = ""
     speed: str = ""

@@ -44,6 +44,7 @@ class Transcript(ScrollView, can_focus=True):
         Binding("r", "screen.regenerate", "Ask again", id="message.regenerate"),
         Binding("o", "screen.other_sources", "Other sources", id="message.other_sources"),
         Binding("e", "screen.edit", "Edit", id="message.edit"),
+        Binding("i", "screen.details", "Details", id="message.details"),
         Binding("g", "screen.without_documents", "Without documents", id="message.general", show=False),
         Binding("left_square_bracket", "screen.branch(-1)", "Version before", id="message.branch_before", show=False),
         Binding("right_square_bracket", "screen.branch(1)", "Version after", id="message.branch_after", show=False),
@@ -116,6 +117,12 @@ class Transcript(ScrollView, can_focus=True):
         self._canvas = None
         self._painted.clear()
         self._measure(0)
+
+    def set_reading_width(self, cells: int) -> None:
+        """Draw lines of at most so many cells."""
+        if cells != self._reading_width:
+            self._reading_width = cells
+            self.redraw()
 
     def notify_style_update(self) -> None:
         super().notify_style_update()
