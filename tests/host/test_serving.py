@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import plistlib
 import signal
 import time
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 
 from host.conftest import ENDLESS, LENGTH, MakePlace, Place
 from host.test_attached import QUESTION
+from termrag.service import service
 
 
 def status_of(place: Place) -> dict[str, Any] | None:
@@ -155,3 +157,14 @@ async def test_models_are_unloaded_after_idleness_and_loaded_again_by_the_next_q
         async with asyncio.timeout(20):
             while status_of(place)["model"]:  # type: ignore[index]
                 await asyncio.sleep(0.1)
+
+
+def test_the_service_serves_with_the_flags_it_was_installed_with(tmp_path: Path) -> None:
+    command = ["/opt/python", "-m", "termrag", "serve", "--port", "9000"]
+    unit = service(command, tmp_path, tmp_path / "log", name="serve", platform="linux")
+    assert unit.file.name == "termrag-serve.service"
+    assert "ExecStart=/opt/python -m termrag serve --port 9000\nExecReload=/bin/kill -HUP $MAINPID" in unit.text
+    assert "Nice=" not in unit.text and "UMask=0077" in unit.text
+    agent = service(command, tmp_path, tmp_path / "log", name="serve", platform="darwin")
+    assert agent.file.name == "org.termrag-serve.plist"
+    assert plistlib.loads(agent.text.encode())["ProgramArguments"] == command

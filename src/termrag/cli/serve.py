@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import sys
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -38,6 +40,8 @@ Examples:
 @click.option("--background", is_flag=True, help="Start it, wait until it answers, and let it go on by itself.")
 @click.option("--status", "wants_status", is_flag=True, help="Show the server that runs; exit code 1 if none does.")
 @click.option("--stop", "wants_stop", is_flag=True, help="End the server that runs, and wait until it has.")
+@click.option("--install", is_flag=True, help="Serve at every login: a systemd user unit, or a launchd agent.")
+@click.option("--uninstall", is_flag=True, help="Undo --install.")
 @click.option("--json", "as_json", is_flag=True, help="With --background, --status, --stop: one JSON object.")
 @click.option("--ready-fd", type=int, hidden=True)
 @click.pass_context
@@ -48,6 +52,8 @@ def serve(
     background: bool,
     wants_status: bool,
     wants_stop: bool,
+    install: bool,
+    uninstall: bool,
     as_json: bool,
     ready_fd: int | None,
     **options: Any,
@@ -56,12 +62,14 @@ def serve(
 
     SIGHUP reads keys and settings anew; connections and answers in hand go on.
     """
-    if sum((background, wants_status, wants_stop)) > 1:
-        raise click.UsageError("One of --background, --status and --stop.", ctx)
+    if sum((background, wants_status, wants_stop, install, uninstall)) > 1:
+        raise click.UsageError("One of --background, --status, --stop, --install and --uninstall.", ctx)
     if wants_status:
         _show_status(settings(ctx, server=options), as_json=as_json)
     elif wants_stop:
         _stop(as_json=as_json)
+    elif install or uninstall:
+        _keep(ctx, options, installed=install)
     elif background:
         _start(ctx, options, as_json=as_json)
     else:
@@ -108,13 +116,31 @@ def _start(ctx: click.Context, options: dict[str, Any], *, as_json: bool) -> Non
     from termrag.server.background import start
 
     settings(ctx, server=options)
-    flags = [part for name, value in options.items() if value is not None for part in (f"--{name}", str(value))]
     log_file = default_paths().state / "server.log"
-    said = start([*command_line(ctx), "serve", *flags], log_file, _START_S)
+    said = start(_serving(ctx, options), log_file, _START_S)
     if as_json:
         output.out_json({**said, "log": str(log_file)})
     else:
         output.note(f"termrag: {said['address']}  (process {said['pid']}, log {output.one_line(str(log_file))})")
+
+
+def _serving(ctx: click.Context, options: dict[str, Any]) -> list[str]:
+    """What to run Python with to serve like this."""
+    flags = [part for name, value in options.items() if value is not None for part in (f"--{name}", str(value))]
+    return [*command_line(ctx), "serve", *flags]
+
+
+def _keep(ctx: click.Context, options: dict[str, Any], *, installed: bool) -> None:
+    """Make it a service of the user's session, or no longer."""
+    from termrag import service
+
+    command = [sys.executable, *_serving(ctx, options)]
+    wanted = service.service(command, Path.home(), default_paths().log_file, name="serve")
+    if installed:
+        service.install(wanted)
+        output.note(f"installed and started: {output.one_line(str(wanted.file))}")
+    else:
+        service.uninstall(wanted)
 
 
 def _stop(*, as_json: bool) -> None:
