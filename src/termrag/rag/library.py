@@ -116,6 +116,10 @@ class Library(Door):
         found = await self._disk.run(lambda: self._parts.store().vectors(document_id))
         return {text_hash: vector.tolist() for text_hash, vector in found.items()}
 
+    async def library_version(self) -> int:
+        """Another number after every change of the index; 0 where nothing is indexed."""
+        return await self._disk.run(lambda: self._parts.store().version() if self._parts.has_library() else 0)
+
     async def optimize(self) -> bool:
         """Compact and index the store now; True if anything was done."""
         return await self._disk.run(self._parts.optimize)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from termrag.logs import logger
-from termrag.server import checking, wire
+from termrag.server import checking, uploads, wire
 from termrag.server.chat import add_chat
 from termrag.server.host import add_host
 from termrag.server.middlewares import OPERATION, STATE, let_in, on_prepare, outermost, same_place
@@ -72,13 +72,16 @@ async def _end_runs(app: web.Application) -> None:
 async def _beside(app: web.Application) -> AsyncIterator[None]:
     """Jobs, and models that are unloaded when nobody asks; both end with the server."""
     state = app[STATE]
+    await asyncio.to_thread(uploads.clear, state.rag.paths.state / "uploads")
     state.jobs.start()
     idle = asyncio.create_task(_unload_when_idle(app))
     yield
     idle.cancel()
     with suppress(asyncio.CancelledError):
         await idle
+    await state.mcp.close()
     await state.jobs.close()
+    await asyncio.to_thread(state.traces.close)
 
 
 async def _unload_when_idle(app: web.Application) -> None:

@@ -122,7 +122,7 @@ async def _send(response: web.StreamResponse, state: State, method: str, wanted:
     try:
         async with AsyncExitStack() as stack:
             if method == "ask":
-                await stack.enter_async_context(state.turnstile.turn(LOCAL_USER.name))
+                await stack.enter_async_context(state.turnstile.place(LOCAL_USER.name))
             arguments = [_taken(state, each) for each in wanted["arguments"]]
             called = getattr(state.rag, method)(*arguments, **wanted["options"])
             if _METHODS[method]:

@@ -12,8 +12,10 @@ from termrag.server.auth import Auth
 from termrag.server.jobs import Jobs
 from termrag.server.keys import Keys
 from termrag.server.limits import RateLimit
+from termrag.server.mcp import Endpoint
 from termrag.server.metrics import Metrics
 from termrag.server.runs import Runs
+from termrag.server.traces import Traces
 from termrag.server.turns import Turnstile
 
 if TYPE_CHECKING:
@@ -36,6 +38,8 @@ class State:
     rate: RateLimit
     jobs: Jobs
     metrics: Metrics
+    mcp: Endpoint
+    traces: Traces
     address: str = ""  # of the port, once it is open
     stop: asyncio.Event = field(default_factory=asyncio.Event)  # set when the server is to end
     visitors: Visitors | None = None  # of the chat in a browser
@@ -67,7 +71,8 @@ def make_state(rag: Rag) -> State:
     settings = rag.config.server
     keys = Keys(rag.paths.config / "keys.json")
     runs = Runs(settings.resume_s)
-    turnstile = Turnstile(settings.concurrent, settings.queue)
+    rag.write_at_once(settings.concurrent)
+    turnstile = Turnstile(settings.concurrent, settings.queue, settings.queue_s)
     return State(
         rag=rag,
         settings=settings,
@@ -78,4 +83,6 @@ def make_state(rag: Rag) -> State:
         rate=RateLimit(settings.requests_per_minute),
         jobs=Jobs(rag, rag.paths.state / "jobs"),
         metrics=Metrics(runs, turnstile),
+        mcp=Endpoint(rag),
+        traces=Traces(settings.traces_url),
     )

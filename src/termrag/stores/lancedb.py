@@ -269,6 +269,9 @@ class LanceStore:
             vector_index=vector_index,
         )
 
+    def version(self) -> int:
+        return int(self._read(lambda table: table.version))
+
     def _fragments(self) -> int:
         return int(self._read(lambda table: table.stats())["fragment_stats"]["num_fragments"])
 
