@@ -16,6 +16,7 @@ from termrag.errors import NotFound
 from termrag.events import IngestEvent
 from termrag.folders import FoundFile, Scope, Walk
 from termrag.ingest.plan import is_same_file
+from termrag.paths import absolute
 from termrag.readers import formats
 from termrag.records import DocumentState
 
@@ -31,7 +32,7 @@ NO_SUBFOLDERS = Scope(exclude=("*/",))
 def preview(parts: Parts, paths: Sequence[str | Path], *, subfolders: bool = True) -> Iterator[AddPreview]:
     """What adding these paths would do: from time to time how many files were met, at the end all of them, by path."""
     found = Walk()
-    given = [os.path.realpath(Path(path).expanduser().absolute()) for path in paths]
+    given = [os.path.realpath(absolute(path)) for path in paths]
     scopes = folders.NO_SCOPES if subfolders else dict.fromkeys(given, NO_SUBFOLDERS)
     told = time.monotonic()
     for _ in folders.walking(given, found, parts.config.documents.exclude, scopes):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from termrag.errors import ConfigError
+from termrag.records import Sampling
 
 if TYPE_CHECKING:
     from tomlkit import TOMLDocument
@@ -104,6 +106,18 @@ class GenerationSettings:
     max_tokens: int = _setting(384, "Longest answer, in tokens.", low=1, high=1_048_576)
     seed: int = _setting(-1, "Seed of the sampler; -1 is random.", low=-1)
 
+    def sampling(self) -> Sampling:
+        """The same as a question carries it."""
+        return Sampling(
+            temperature=self.temperature,
+            top_p=self.top_p,
+            top_k=self.top_k,
+            min_p=self.min_p,
+            repetition_penalty=self.repetition_penalty,
+            seed=None if self.seed < 0 else self.seed,
+            max_tokens=self.max_tokens,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class RetrievalSettings:
@@ -163,6 +177,7 @@ class ServerSettings:
         10.0, "A stream whose client is gone ends after so long, unless it is resumed.", low=0, high=3600
     )
     keep_alive_s: float = _setting(600.0, "Unload the models after so long without a question.", low=1, high=604_800)
+    visitors: int = _setting(4, "Most chats in browsers at the same time; 0: none.", low=0, high=1000)
     log: str = _setting("console", "Form of the log on stderr.", one_of=("console", "json"))
     jwt_algorithm: str = _setting("", "Accept JSON Web Tokens signed so; empty: none.", one_of=("", "HS256", "RS256"))
     jwt_key_file: str = _setting("", "File with the secret (HS256) or the public key (RS256) of the tokens.")
@@ -361,6 +376,8 @@ def _checked(value: Any, kind: Any, metadata: Mapping[str, Any], where: str) -> 
     return value
 
 
+# Texts of a list stand between colons; those of an address and its port are part of it.
+_BETWEEN = re.compile(r":(?!//|[0-9]{1,5}(?::|$))")
 _KIND_NAMES = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
 
 
@@ -388,5 +405,5 @@ def _from_text(text: str, kind: Any, where: str) -> Any:
             raise ConfigError(f"{where} must be true or false, not {text!r}")
         return text.lower() in ("true", "1", "yes")
     if kind == tuple[str, ...]:
-        return tuple(part for part in text.split(":") if part)
+        return tuple(part for part in _BETWEEN.split(text) if part)
     return text

@@ -11,6 +11,7 @@
     ├── StoreBusy                       5    409   the store refused a write after several tries
     ├── StoreUnavailable                5    503   the store cannot be reached or is out of space
     │   └── StoreUnreachable            5    503   the server of the store does not answer; try again later
+    ├── HostLost                        5    503   the warm host ended, or refused, before it was done
     ├── ServiceFailed                   1    500   the service manager is not there, or refused
     └── NotFound                        1    404   no such document, session or model
 
@@ -110,6 +111,13 @@ class StoreUnavailable(TermragError):  # noqa: N818
 
 class StoreUnreachable(StoreUnavailable):
     """The server of the store does not answer. Nothing is lost, and repeating is safe."""
+
+
+class HostLost(TermragError):  # noqa: N818
+    """The warm host ended, or refused, before it was done."""
+
+    exit_code = 5
+    http_status = 503
 
 
 class NotFound(TermragError):  # noqa: N818

@@ -17,6 +17,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from termrag.paths import absolute
+
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
 
@@ -94,7 +96,7 @@ def walking(
 ) -> Iterator[None]:
     """The same, folder by folder into `found`: whoever has seen enough leaves."""
     folders: list[str] = []
-    for given in dict.fromkeys(Path(path).expanduser().absolute() for path in paths):
+    for given in dict.fromkeys(absolute(path) for path in paths):
         path = os.path.realpath(given)
         try:
             status = Path(path).stat()
@@ -140,7 +142,7 @@ def walk_touched(
 def listing(folder: str, exclude: Sequence[str] = ()) -> list[tuple[str, os.stat_result, str]]:
     """What is in a folder, by name: (name, `lstat`, why a walk of this folder would not take it; empty: it would).
     Raises OSError for a folder that cannot be read."""
-    folder = os.path.realpath(Path(folder).expanduser().absolute())
+    folder = os.path.realpath(absolute(folder))
     with os.scandir(folder) as scan:
         entries = sorted(scan, key=lambda entry: entry.name)
     root = _Root(folder, [folder], _scope(exclude, None))

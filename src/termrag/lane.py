@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, ParamSpec, TypeVar, cast
@@ -30,7 +31,8 @@ class Lane:
 
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `work` on the lane and return what it returns or raise what it raises."""
-        return await asyncio.wrap_future(self._pool.submit(work, *args, **kwargs))
+        context = contextvars.copy_context()
+        return await asyncio.wrap_future(self._pool.submit(lambda: context.run(work, *args, **kwargs)))
 
     def later(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Later[T]:
         """The same for a generator of another lane, which need not wait there."""

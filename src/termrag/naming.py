@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from termrag.errors import NotFound
 from termrag.ingest import TEXT_PREFIX
+from termrag.paths import absolute
 
 if TYPE_CHECKING:
     from termrag.ledger import Ledger
@@ -18,7 +18,7 @@ def document(ledger: Ledger, reference: str) -> Document:
     """By id, beginning of an id, path, or the end of a path that only one document has. Raises NotFound."""
     if "\0" in reference:
         raise NotFound("no document has such a name", "termrag ls")
-    for candidate in (os.path.realpath(Path(reference).expanduser()), TEXT_PREFIX + reference, reference):
+    for candidate in (os.path.realpath(absolute(reference)), TEXT_PREFIX + reference, reference):
         try:
             return ledger.document(candidate)
         except NotFound:
@@ -38,5 +38,5 @@ def as_text(ledger: Ledger, reference: str) -> str:
 
 def pattern(text: str) -> str:
     """A path or glob as typed, counted from the working directory where such a path exists."""
-    path = Path(text).expanduser()
+    path = absolute(text)
     return str(path.resolve()) if os.path.exists(path) else text  # noqa: PTH110 - too long a name is no path

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+# Where relative paths count from on behalf of another process; None: from this one's working directory.
+working_folder: ContextVar[str | None] = ContextVar("working_folder", default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,11 @@ class Paths:
         return self.cache / "prefixes"
 
     @property
+    def host_socket(self) -> Path:
+        """Where a warm host listens."""
+        return self.runtime / "server.sock"
+
+    @property
     def log_file(self) -> Path:
         return self.state / "termrag.log"
 
@@ -76,6 +85,13 @@ class Paths:
         """Create every folder, mode 0700. Existing folders keep their mode."""
         for folder in (self.config, self.data, self.cache, self.state, self.runtime):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def absolute(path: str | os.PathLike[str]) -> Path:
+    """A path as whoever asks means it: `~` is the home folder, what is relative counts from where they stand."""
+    given = Path(path).expanduser()
+    folder = working_folder.get()
+    return given.absolute() if folder is None else Path(folder) / given
 
 
 def default_paths() -> Paths:

@@ -1,4 +1,4 @@
-"""Watching as a service of the user's own session: a systemd user unit on Linux, a launchd agent on macOS."""
+"""Watching and serving as services of the user's own session: systemd user units on Linux, launchd agents on macOS."""
 
 from __future__ import annotations
 
@@ -11,7 +11,14 @@ from pathlib import Path
 
 from termrag.errors import ServiceFailed
 
-_LABEL = "termrag-watch"
+_WHAT = {
+    "watch": "termrag keeps its library equal to the watched folders",
+    "serve": "termrag gives other programs its API, and the command line warm models",
+}
+# Work that nobody waits for stands back.
+_STANDS_BACK = """Nice=10
+IOSchedulingClass=idle
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,16 +32,22 @@ class Service:
 
 
 def service(
-    command: Sequence[str], home: Path, log_file: Path, collection: str = "", *, platform: str = sys.platform
+    command: Sequence[str],
+    home: Path,
+    log_file: Path,
+    collection: str = "",
+    *,
+    name: str = "watch",
+    platform: str = sys.platform,
 ) -> Service:
-    """The service that runs `command`, for a user whose home folder is `home`: one for each collection. Raises
-    ServiceFailed on a platform that has neither systemd nor launchd."""
-    name = f"{_LABEL}-{collection}" if collection else _LABEL
+    """The service `name`, watch or serve, that runs `command` for a user whose home folder is `home`: one for each
+    collection. Raises ServiceFailed on a platform that has neither systemd nor launchd."""
+    label = f"termrag-{name}-{collection}" if collection else f"termrag-{name}"
     if platform == "darwin":
-        return _launchd(name, command, home, log_file)
+        return _launchd(name, label, command, home, log_file)
     if platform.startswith("linux"):
-        return _systemd(name, command, home)
-    raise ServiceFailed(f"there is no service manager that termrag knows on {platform}", "termrag watch")
+        return _systemd(name, label, command, home)
+    raise ServiceFailed(f"there is no service manager that termrag knows on {platform}", f"termrag {name}")
 
 
 def install(wanted: Service) -> None:
@@ -63,10 +76,10 @@ def control(commands: Sequence[Sequence[str]]) -> None:
             raise ServiceFailed(f"{' '.join(command)}: {said[-1] if said else 'failed'}", "termrag watch")
 
 
-def _systemd(name: str, command: Sequence[str], home: Path) -> Service:
-    unit = f"{name}.service"
+def _systemd(name: str, label: str, command: Sequence[str], home: Path) -> Service:
+    unit = f"{label}.service"
     text = f"""[Unit]
-Description=termrag keeps its library equal to the watched folders
+Description={_WHAT[name]}
 
 [Service]
 Type=exec
@@ -75,9 +88,7 @@ ExecReload=/bin/kill -HUP $MAINPID
 Restart=on-failure
 RestartSec=10
 TimeoutStopSec=30
-Nice=10
-IOSchedulingClass=idle
-UMask=0077
+{_STANDS_BACK if name == "watch" else ""}UMask=0077
 
 [Install]
 WantedBy=default.target
@@ -97,18 +108,18 @@ def _quoted(word: str) -> str:
     return '"' + word.replace('"', '\\"') + '"' if set(word) & set(" \t'\";") else word
 
 
-def _launchd(name: str, command: Sequence[str], home: Path, log_file: Path) -> Service:
-    label = f"org.{name}"
+def _launchd(name: str, label: str, command: Sequence[str], home: Path, log_file: Path) -> Service:
+    label = f"org.{label}"
     file = home / "Library" / "LaunchAgents" / f"{label}.plist"
     description = {
         "Label": label,
         "ProgramArguments": list(command),
         "RunAtLoad": True,
         "KeepAlive": {"SuccessfulExit": False},
-        "ProcessType": "Background",
+        "ProcessType": "Background" if name == "watch" else "Interactive",
         "ThrottleInterval": 10,
         "Umask": 0o077,
-        "StandardErrorPath": str(log_file.with_name("watch.err")),
+        "StandardErrorPath": str(log_file.with_name(f"{name}.err")),
     }
     return Service(
         file,

@@ -22,6 +22,7 @@ from termrag.folders import FoundFile, Scope, is_below, stat_file
 from termrag.ledger import WATCH_LOCK, Ledger, lock_holder
 from termrag.logs import logger
 from termrag.parts import Embed, Parts
+from termrag.paths import absolute
 from termrag.watchstate import WatchedFolder, WatchState, WatchStatus
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def watched(parts: Parts) -> list[WatchedFolder]:
 
 def watch_folder(parts: Parts, path: str | Path, include: Sequence[str], exclude: Sequence[str]) -> WatchedFolder:
     """Remember a folder; again, with other patterns, replaces them. Raises NotFound for what is no folder."""
-    real = os.path.realpath(Path(path).expanduser().absolute())
+    real = os.path.realpath(absolute(path))
     if not os.path.isdir(real):  # noqa: PTH112 - a name too long is no folder
         raise NotFound(f"{path} is no folder", "Only folders are watched; a single file: termrag add FILE")
     with parts.open_ledger() as ledger:
@@ -57,7 +58,7 @@ def watch_folder(parts: Parts, path: str | Path, include: Sequence[str], exclude
 
 def unwatch(parts: Parts, path: str | Path) -> None:
     """Forget a folder; its documents stay. Raises NotFound if it was not watched."""
-    real = os.path.realpath(Path(path).expanduser().absolute())
+    real = os.path.realpath(absolute(path))
     if parts.has_library():
         with parts.open_ledger() as ledger:
             if ledger.watching.drop(real) or ledger.watching.drop(str(path)):

@@ -115,7 +115,7 @@ async def test_the_unix_socket_needs_no_key_and_is_private(served: Served) -> No
 
 async def test_a_second_server_is_refused(served: Served) -> None:
     async with Rag(Config().with_values({"server": {"port": 0}}, "test")) as rag:
-        with pytest.raises(LibraryBusy, match="another server listens"):
+        with pytest.raises(LibraryBusy, match="serves already"):
             await serve(rag, ready=lambda host, port: None)
 
 

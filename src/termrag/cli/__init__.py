@@ -79,6 +79,7 @@ class LazyGroup(click.Group):
 @click.version_option(__version__, "-V", "--version", message="termrag %(version)s")
 @click.option("--debug", is_flag=True, help="Log to stderr as well as to the log file.")
 @click.option("--library", metavar="FOLDER", help="Use the index in this folder.")
+@click.option("--no-host", is_flag=True, help="Do not use a running server (TERMRAG_NO_HOST does the same).")
 @click.option(
     "-C",
     "--collection",
@@ -89,14 +90,14 @@ class LazyGroup(click.Group):
     help="Use this named library; search and ask take several, or `all`.",
 )
 @click.pass_context
-def cli(ctx: click.Context, debug: bool, library: str | None, collections: tuple[str, ...]) -> None:
+def cli(ctx: click.Context, debug: bool, library: str | None, collections: tuple[str, ...], no_host: bool) -> None:
     """Private chat over your own documents, in the terminal.
 
     Text that is no command is a question: termrag "What did we agree on?"
     """
     if library and collections:
         raise click.UsageError("Either --library or -C.", ctx)
-    ctx.obj = {"debug": debug, "library": library, "collections": collections}
+    ctx.obj = {"debug": debug, "library": library, "collections": collections, "no_host": no_host}
     if ctx.invoked_subcommand is not None:
         return
     if sys.stdin.isatty() and sys.stdout.isatty():

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from termrag.cli import output
-from termrag.cli.session import filters_of, library, open_rag, read_stdin
+from termrag.cli.session import filters_of, library, no_host, open_rag, read_stdin
 from termrag.errors import Exit, StoreUnavailable
 from termrag.events import (
     Answered,
@@ -69,6 +69,7 @@ Exit codes: 0 every sentence rests on a passage, 3 not in the documents, 4 some 
 @click.option("-q", "--quiet", is_flag=True, help="Nothing on stderr but errors.")
 @click.option("--no-stream", is_flag=True, help="Print the answer when it is complete.")
 @click.option("--trace", is_flag=True, help="Print how long each stage took and what the prompt holds, to stderr.")
+@no_host
 @click.pass_context
 def ask(ctx: click.Context, /, words: tuple[str, ...], **options: Any) -> None:
     """Ask a question of your documents.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
@@ -12,7 +13,8 @@ import click
 @click.pass_context
 def chat(ctx: click.Context, /, **_: Any) -> None:
     """Talk with your documents on the whole screen. `termrag` alone does the same on a terminal."""
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    in_browser = "TERMRAG_CHAT_HOST" in os.environ
+    if not in_browser and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise click.UsageError('The chat needs a terminal. To ask one question: termrag ask "…"', ctx)
     open_chat(ctx)
 

@@ -14,7 +14,7 @@ from termrag.wire import plain
 @click.pass_context
 def doctor(ctx: click.Context, *, as_json: bool) -> None:
     """Look for problems and say what mends them. Exit code 1 if there is one."""
-    rag = open_rag(ctx)
+    rag = open_rag(ctx, alone=True)
 
     async def work() -> int:
         async with rag:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from termrag.cli import output
-from termrag.cli.session import open_rag, read_stdin
+from termrag.cli.session import no_host, open_rag, read_stdin
 from termrag.events import (
     Failed,
     Finished,
@@ -53,6 +53,7 @@ Runs again at the cost of one look per unchanged file. Exit code 1 only if every
 @click.option("--json", "as_json", is_flag=True, help="One JSON object at the end.")
 @click.option("--jsonl", is_flag=True, help="One JSON object per event, as it happens.")
 @click.option("-q", "--quiet", is_flag=True, help="Only failures.")
+@no_host
 @click.pass_context
 def add(ctx: click.Context, /, paths: tuple[str, ...], **options: Any) -> None:
     """Index files and folders, or text from standard input."""
@@ -167,6 +168,7 @@ Examples:
 @click.argument("patterns", nargs=-1)
 @click.option("-l", "--long", "as_table", is_flag=True, help="State, chunks, size and date too.")
 @click.option("--json", "as_json", is_flag=True, help="A JSON list.")
+@no_host
 @click.pass_context
 def ls(ctx: click.Context, patterns: tuple[str, ...], *, as_table: bool, as_json: bool) -> None:
     """List the indexed documents: one path per line in a pipe, a table on a terminal."""
@@ -220,6 +222,7 @@ Examples:
 )
 @click.argument("reference", metavar="FILE[:LINES|#PAGE]")
 @click.option("--json", "as_json", is_flag=True, help="The document and its chunks as JSON.")
+@no_host
 @click.pass_context
 def get(ctx: click.Context, reference: str, *, as_json: bool) -> None:
     """Show a document's text as it was indexed. FILE is a path, a part of a path that is unique, or an id."""
@@ -272,6 +275,7 @@ Examples:
 @click.argument("references", nargs=-1, required=True, metavar="FILE|FOLDER|GLOB|ID...")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object at the end.")
 @click.option("-q", "--quiet", is_flag=True, help="Nothing on stderr but errors.")
+@no_host
 @click.pass_context
 def rm(ctx: click.Context, references: tuple[str, ...], *, as_json: bool, quiet: bool) -> None:
     """Take documents out of the index. The files themselves stay where they are."""
@@ -292,6 +296,7 @@ def rm(ctx: click.Context, references: tuple[str, ...], *, as_json: bool, quiet:
 
 @click.command(epilog="Example: termrag status --json | jq .chunks")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@no_host
 @click.pass_context
 def status(ctx: click.Context, *, as_json: bool) -> None:
     """Show the library, the store, the models and what failed."""

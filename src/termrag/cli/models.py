@@ -67,7 +67,7 @@ def pull(
     """Fetch a model, check it against its known hash and put it in place. An interrupted fetch goes on where it was."""
     if not name and not starter:
         raise click.UsageError("Which one? termrag models list shows the names; --starter takes the small ones.", ctx)
-    rag = open_rag(ctx)
+    rag = open_rag(ctx, alone=True)
 
     async def work() -> int:
         async with rag:

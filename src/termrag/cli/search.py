@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from termrag.cli import output
-from termrag.cli.session import filters_of, open_rag
+from termrag.cli.session import filters_of, no_host, open_rag
 
 if TYPE_CHECKING:
     from termrag.records import Hit
@@ -33,6 +33,7 @@ A query may carry filters: type:pdf, in:contracts/, after:2026-01-31, before:202
 @click.option("--json", "as_json", is_flag=True, help="A JSON list.")
 @click.option("--jsonl", is_flag=True, help="One JSON object per hit.")
 @click.option("--files", is_flag=True, help="Only the paths, each once.")
+@no_host
 @click.pass_context
 def search(ctx: click.Context, /, words: tuple[str, ...], **options: Any) -> None:
     """Find passages without asking a model."""

@@ -13,7 +13,7 @@ import click
 
 from termrag.cli import output
 from termrag.cli.library import draw_ingest
-from termrag.cli.session import library, open_rag
+from termrag.cli.session import command_line, library, no_host, open_rag
 from termrag.events import Failed, Held, Indexed, Moved, Notice, Progress, Removed
 from termrag.wire import event, plain
 
@@ -68,14 +68,14 @@ def run(ctx: click.Context, /, paths: tuple[str, ...], *, only_status: bool, **o
     async def work() -> int:
         from termrag.daemon import keep_watching
 
-        async with open_rag(ctx) as rag:
+        async with open_rag(ctx, alone=True) as rag:
             for path in paths:
                 await rag.watch_folder(path, options["include"], options["exclude"])
             if not await rag.watched():
                 raise click.UsageError("Which folders? Example: termrag watch ~/notes", ctx)
         show = _show_json if options["as_json"] else _Lines(quiet=options["quiet"]).show
         await keep_watching(
-            lambda: open_rag(ctx),
+            lambda: open_rag(ctx, alone=True),
             show,
             begin_anew=lambda: _begin_anew(ctx, options),
             once=options["once"],
@@ -93,16 +93,7 @@ def _begin_anew(ctx: click.Context, options: dict[str, Any]) -> None:
     quiet = ["--quiet"] if options["quiet"] else []
     sys.stdout.flush()
     sys.stderr.flush()
-    os.execv(sys.executable, [sys.executable, *_termrag(ctx), "watch", "run", *flags, *quiet])
-
-
-def _termrag(ctx: click.Context) -> list[str]:
-    """This command line up to the command."""
-    options = ctx.find_root().obj or {}
-    if options.get("library"):
-        return ["-m", "termrag", "--library", str(Path(options["library"]).expanduser().absolute())]
-    name = library(ctx)[1].collection
-    return ["-m", "termrag", *(["-C", name] if name else [])]
+    os.execv(sys.executable, [sys.executable, *command_line(ctx), "watch", "run", *flags, *quiet])
 
 
 @watch.command(epilog="Example: termrag watch add ~/notes --exclude 'drafts/'")
@@ -170,7 +161,7 @@ def _service(ctx: click.Context) -> Service:
     from termrag.service import service
 
     return service(
-        [sys.executable, *_termrag(ctx), "watch", "--quiet"],
+        [sys.executable, *command_line(ctx), "watch", "--quiet"],
         Path.home(),
         default_paths().log_file,
         library(ctx)[1].collection,
@@ -251,6 +242,7 @@ Examples:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object at the end.")
 @click.option("--jsonl", is_flag=True, help="One JSON object per event, as it happens.")
 @click.option("-q", "--quiet", is_flag=True, help="Only failures.")
+@no_host
 @click.pass_context
 def sync(ctx: click.Context, /, *, dry_run: bool, sure: bool, **options: Any) -> None:
     """Make the index equal, now, to all watched folders and to everything that was added."""

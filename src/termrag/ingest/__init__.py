@@ -20,6 +20,7 @@ from termrag.ingest.plan import TEXT_PREFIX, Plan, Work, hold_back, make_plan, t
 from termrag.ingest.run import Run
 from termrag.ingest.tools import Embed, Tools, make_tools
 from termrag.ledger import FileEntry, Ledger
+from termrag.paths import absolute
 
 __all__ = [
     "TEXT_PREFIX",
@@ -136,15 +137,15 @@ def _to_the_end(run: Run, start: Callable[[], Iterator[IngestEvent]]) -> Iterato
 
 def _named(reference: str, ledger: Ledger) -> list[FileEntry]:
     known = ledger.entries()
-    path = reference if reference in known else os.path.realpath(Path(reference).expanduser().absolute())
-    for each in (path, str(Path(reference).expanduser().absolute())):
+    path = reference if reference in known else os.path.realpath(absolute(reference))
+    for each in (path, str(absolute(reference))):
         below = ledger.entries(below=each)
         if below:
             return list(below.values())
     try:
         document = ledger.document(reference)
     except NotFound:
-        pattern = str(Path(reference).expanduser().absolute()) if reference.startswith(("~", "./")) else reference
+        pattern = str(absolute(reference)) if reference.startswith(("~", "./")) else reference
         is_wanted = glob_matcher([pattern])
         return [entry for path, entry in known.items() if is_wanted(path)]
     return [known[document.path]]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from termrag.folders import NO_SCOPES, FoundFile, Scope, Walk, is_below, reach_of, stat_file, walk, walk_touched
 from termrag.ledger import FileEntry, Ledger
+from termrag.paths import absolute
 from termrag.records import DocumentState
 
 _FEW_DOCUMENTS = 20
@@ -134,7 +135,7 @@ def is_same_file(entry: FileEntry, file: FoundFile) -> bool:
 
 
 def _real(path: str | Path) -> str:
-    return os.path.realpath(Path(path).expanduser().absolute())
+    return os.path.realpath(absolute(path))
 
 
 def _known(ledger: Ledger, roots: Sequence[str]) -> dict[str, FileEntry]:

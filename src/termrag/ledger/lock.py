@@ -1,4 +1,4 @@
-"""Locks of a library: one process writes at a time, one watches; who comes too late learns who holds it."""
+"""Locks: one process writes to a library at a time, one watches it, one serves; who comes too late learns who it is."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from termrag.errors import LibraryBusy
 
 WRITE_LOCK = "write.lock"
 WATCH_LOCK = "watch.lock"
+SERVER_LOCK = "server.lock"
 
 
 def write_lock(folder: Path, timeout_s: float = 30.0) -> AbstractContextManager[None]:
@@ -29,6 +30,12 @@ def watch_lock(folder: Path) -> AbstractContextManager[None]:
     """Be the one process that watches. Raises LibraryBusy at once if there is one already."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return _hold(folder / WATCH_LOCK, 0.0, "process {pid} watches this library already", "termrag watch --status")
+
+
+def server_lock(folder: Path) -> AbstractContextManager[None]:
+    """Be the one process that serves from this runtime folder. Raises LibraryBusy at once if there is one already."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return _hold(folder / SERVER_LOCK, 0.0, "process {pid} serves already", "termrag serve --stop")
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from termrag import conversing
 from termrag.events import Answered, AskEvent
+from termrag.paths import absolute
 from termrag.pending import Later
 from termrag.rag.door import EMBED_SLICE, Door
 from termrag.records import Filters, Hit, Message, Sampling
@@ -99,7 +100,7 @@ class Asking(Door):
         from termrag.context import handed_text
 
         texts = [] if context is None else [handed_text(name, context)]
-        return [*texts, *self._parts.read([Path(file) for file in attached])] if attached else texts
+        return [*texts, *self._parts.read([absolute(file) for file in attached])] if attached else texts
 
     def _finder(
         self, filters: Filters, texts: Sequence[Handed], resolved: Resolved
@@ -111,16 +112,7 @@ class Asking(Door):
 
     def sampling(self) -> Sampling:
         """How tokens are chosen where a question does not say it, as configured."""
-        settings = self.config.generation
-        return Sampling(
-            temperature=settings.temperature,
-            top_p=settings.top_p,
-            top_k=settings.top_k,
-            min_p=settings.min_p,
-            repetition_penalty=settings.repetition_penalty,
-            seed=None if settings.seed < 0 else settings.seed,
-            max_tokens=settings.max_tokens,
-        )
+        return self.config.generation.sampling()
 
     async def search(
         self, query: str, *, limit: int = 8, filters: Filters | None = None, mode: SearchMode = "hybrid"

@@ -74,7 +74,7 @@ class Door:
         config = self.config.with_values({section: {key: value}}, f"{section}.{key}")
         if save:
             await self._disk.run(write_setting, self.paths.settings_file, section, key, value)
-        await self._take_over(config)
+        await self.take_over(config)
 
     async def reset(self, section: str, key: str) -> object:
         """Let a setting's default hold again, here and in the configuration file, and return it. Raises ConfigError."""
@@ -85,10 +85,11 @@ class Door:
         value = known.default
         if self.paths.collection:  # what the user's own settings say
             value = getattr(getattr(load_settings(self.paths, self._given), section), key)
-        await self._take_over(self.config.with_values({section: {key: value}}, f"{section}.{key}"))
+        await self.take_over(self.config.with_values({section: {key: value}}, f"{section}.{key}"))
         return value
 
-    async def _take_over(self, config: Config) -> None:
+    async def take_over(self, config: Config) -> None:
+        """Work with other settings from the next question on. A model that is replaced finishes its answers."""
         self.config = config
         await self._models.run(self._parts.change, config)
 

@@ -12,6 +12,8 @@ from aiohttp import WSCloseCode, web
 
 from termrag.logs import logger
 from termrag.server import checking, uploads, wire
+from termrag.server.chat import add_chat
+from termrag.server.host import add_host
 from termrag.server.middlewares import OPERATION, STATE, let_in, on_prepare, outermost, same_place
 from termrag.server.operations import Call, Operation
 from termrag.server.routes import OPERATIONS
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 _LOOK_S = 5.0
 _GRACE_S = 3.0
 _GLANCE_S = 0.05
+_ASKS_MODELS = ("ask", "search", "openai")  # tags of operations that load models
 
 
 def make_app(rag: Rag, operations: Sequence[Operation] = OPERATIONS) -> web.Application:
@@ -35,6 +38,8 @@ def make_app(rag: Rag, operations: Sequence[Operation] = OPERATIONS) -> web.Appl
     app.on_response_prepare.append(on_prepare)
     app.cleanup_ctx.append(_beside)
     app.on_shutdown.append(_end_streams)
+    add_host(app)
+    add_chat(app)
     for operation in operations:
         app.router.add_route(operation.method, operation.path, _handler(operation))
     return app
@@ -48,6 +53,8 @@ def _handler(operation: Operation):  # type: ignore[no-untyped-def]  # aiohttp's
             query = checking.checked_query(request, operation.query)
         if operation.body is not None:
             body = await checking.checked_body(request, operation.body, state.settings.body_timeout_s)
+        if operation.tag in _ASKS_MODELS:
+            state.asked_at = time.monotonic()
         result = await operation.handler(Call(request, state, body, query))
         if isinstance(result, web.StreamResponse):
             return result
@@ -69,7 +76,6 @@ async def _beside(app: web.Application) -> AsyncIterator[None]:
     idle.cancel()
     with suppress(asyncio.CancelledError):
         await idle
-    await state.runs.close()
     await state.mcp.close()
     await state.jobs.close()
     await asyncio.to_thread(state.traces.close)
@@ -93,7 +99,7 @@ async def _unload_when_idle(app: web.Application) -> None:
     while True:
         await asyncio.sleep(min(_LOOK_S, state.settings.keep_alive_s))
         quiet_s = time.monotonic() - state.asked_at
-        if state.runs.active or quiet_s < state.settings.keep_alive_s:
+        if state.runs.active or state.calls or quiet_s < state.settings.keep_alive_s:
             is_loaded = True
         elif is_loaded:
             is_loaded = False

@@ -44,7 +44,10 @@ class Auth:
         if is_local(request):
             return LOCAL_USER
         kind, _, token = request.headers.get("Authorization", "").partition(" ")
-        text = token.strip() if kind.lower() == "bearer" else request.headers.get("X-API-Key", "")
+        return self.holder(token.strip() if kind.lower() == "bearer" else request.headers.get("X-API-Key", ""))
+
+    def holder(self, text: str) -> Caller:
+        """Who holds a key or a token. Raises Refused (401)."""
         if key := self._keys.check(text):
             return Caller(f"key {key.id}", frozenset(key.scopes))
         if self._jwt_key and text.count(".") == 2:

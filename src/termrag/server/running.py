@@ -10,22 +10,25 @@ import socket
 import struct
 import sys
 from collections.abc import Callable
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
-from termrag.errors import ConfigError, LibraryBusy
+from termrag.errors import ConfigError, TermragError
+from termrag.ledger.lock import server_lock as server_lock
 from termrag.logs import log_bug
 from termrag.server.app import make_app
 from termrag.server.faults import Fault, data
 from termrag.server.log import log
-from termrag.server.middlewares import HEADERS
+from termrag.server.middlewares import HEADERS, STATE
 
 if TYPE_CHECKING:
+    from termrag.config import Config
     from termrag.rag import Rag
+    from termrag.server.state import State
 
 _GRACE_S = 4.0
 _OWN_FILES = 512  # of the index, the models and the logs
@@ -33,22 +36,42 @@ _KEEP_S = 75.0  # a connection may rest between requests
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
-async def serve(rag: Rag, *, ready: Callable[[str, int], None], until: asyncio.Event | None = None) -> None:
-    """Serve until SIGTERM, SIGINT or `until`. `ready` is told the address and port once both sockets are open.
-    Raises ConfigError for an address that cannot be had, LibraryBusy if another server has the Unix socket."""
+async def serve(
+    rag: Rag,
+    *,
+    ready: Callable[[str, int], None],
+    until: asyncio.Event | None = None,
+    reload: Callable[[], Config] | None = None,
+    is_locked: bool = False,
+) -> None:
+    """Serve until SIGTERM, SIGINT or `until`. `ready` is told the address and port once both sockets are open. SIGHUP
+    takes over what `reload` returns; connections stay. Raises ConfigError for an address that cannot be had,
+    LibraryBusy if another process serves from this runtime folder; the caller may hold that lock for longer."""
+    with nullcontext() if is_locked else server_lock(rag.paths.runtime):
+        await _serve(rag, ready, until, reload)
+
+
+async def _serve(
+    rag: Rag,
+    ready: Callable[[str, int], None],
+    until: asyncio.Event | None,
+    reload: Callable[[], Config] | None,
+) -> None:
     settings = rag.config.server
     _allow_files(settings.connections)
-    stop = until or asyncio.Event()
-    _hear(stop)
+    app = make_app(rag)
+    state = app[STATE]
+    state.stop = until or state.stop
+    _hear(state, reload)
     runner = web.AppRunner(
-        make_app(rag),
+        app,
         handle_signals=False,
         access_log=None,
         handler_cancellation=True,
         shutdown_timeout=_GRACE_S,
     )
     await runner.setup()
-    path = rag.paths.runtime / "server.sock"
+    path = rag.paths.host_socket
     try:
         assert runner.server is not None
         gate = Gate(runner.server, settings.connections, settings.header_timeout_s)
@@ -58,8 +81,9 @@ async def serve(rag: Rag, *, ready: Callable[[str, int], None], until: asyncio.E
             listening.push_async_callback(_close, by_port)
             port = by_port.sockets[0].getsockname()[1]
             log().info("listening", host=settings.host, port=port, socket=str(path))
+            state.address = f"http://{_in_url(settings.host)}:{port}"
             ready(settings.host, port)
-            await stop.wait()
+            await state.stop.wait()
             log().info("stopping")
     finally:
         await runner.cleanup()
@@ -186,10 +210,7 @@ def _is_mine(transport: asyncio.BaseTransport) -> bool:
 
 
 async def _open_socket(gate: Gate, path: Path) -> asyncio.Server:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if await _answers(path):
-        raise LibraryBusy(f"another server listens on {path}", "termrag serve --stop")
-    path.unlink(missing_ok=True)
+    path.unlink(missing_ok=True)  # of one that was killed: the lock says that none is alive
     old = os.umask(0o177)
     try:
         return await asyncio.get_running_loop().create_unix_server(gate, str(path))
@@ -197,17 +218,6 @@ async def _open_socket(gate: Gate, path: Path) -> asyncio.Server:
         raise ConfigError(f"{path}: {error.strerror or error}", "TERMRAG_HOME needs a shorter path") from error
     finally:
         os.umask(old)
-
-
-async def _answers(path: Path) -> bool:
-    try:
-        _, writer = await asyncio.open_unix_connection(str(path))
-    except OSError:
-        return False
-    writer.close()
-    with suppress(OSError):
-        await writer.wait_closed()
-    return True
 
 
 async def _open_port(gate: Gate, host: str, port: int) -> asyncio.Server:
@@ -221,8 +231,25 @@ async def _open_port(gate: Gate, host: str, port: int) -> asyncio.Server:
         ) from error
 
 
-def _hear(stop: asyncio.Event) -> None:
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _hear(state: State, reload: Callable[[], Config] | None) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         with suppress(NotImplementedError, RuntimeError, ValueError):
-            loop.add_signal_handler(number, stop.set)
+            loop.add_signal_handler(number, state.stop.set)
+    if reload is not None:
+        with suppress(NotImplementedError, RuntimeError, ValueError):
+            loop.add_signal_handler(signal.SIGHUP, lambda: state.spawn(_reload(state, reload)))
+
+
+async def _reload(state: State, load: Callable[[], Config]) -> None:
+    """Take over what the configuration says now; one that is wrong changes nothing."""
+    try:
+        await state.reload(load())
+    except TermragError as error:
+        log().warning("not reloaded", reason=error.message, hint=error.hint)
+    else:
+        log().info("reloaded")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from weakref import WeakSet
@@ -20,8 +22,10 @@ from termrag.server.traces import Traces
 from termrag.server.turns import Turnstile
 
 if TYPE_CHECKING:
-    from termrag.config import ServerSettings
+    from termrag.config import Config, ServerSettings
     from termrag.rag import Rag
+    from termrag.removing import Taken
+    from termrag.server.visitors import Visitors
 
 
 @dataclass(slots=True)
@@ -41,8 +45,30 @@ class State:
     mcp: Endpoint
     traces: Traces
     sockets: WeakSet[web.WebSocketResponse] = field(default_factory=WeakSet)
+    address: str = ""  # of the port, once it is open
+    stop: asyncio.Event = field(default_factory=asyncio.Event)  # set when the server is to end
+    visitors: Visitors | None = None  # of the chat in a browser
+    taken: dict[str, Taken] = field(default_factory=dict)  # documents that attached processes may bring back
+    calls: set[asyncio.Task[object]] = field(default_factory=set)  # of attached processes
     started_at: float = field(default_factory=time.time)
     asked_at: float = field(default_factory=time.monotonic)
+    _beside: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def spawn(self, work: Coroutine[None, None, None]) -> None:
+        """Run something beside the requests, until it is done."""
+        task = asyncio.create_task(work)
+        self._beside.add(task)
+        task.add_done_callback(self._beside.discard)
+
+    async def reload(self, config: Config) -> None:
+        """Take over new settings between two requests; those in hand go on. Address, connections and the number of
+        answers at once stay as they are until a restart. Raises ConfigError, and then nothing has changed."""
+        settings = config.server
+        auth = Auth(self.keys, settings)
+        if settings.requests_per_minute != self.settings.requests_per_minute:
+            self.rate = RateLimit(settings.requests_per_minute)
+        self.settings, self.auth = settings, auth
+        await self.rag.take_over(config)
 
 
 def make_state(rag: Rag) -> State:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,6 +22,11 @@ def run(config: Config, paths: Paths) -> None:
 
 
 def _open_rag(config: Config, paths: Paths) -> Rag:
+    if os.environ.get("TERMRAG_CHAT_HOST"):  # in a browser: the server that shows this app has the models
+        from termrag.remote import attach
+
+        if (attached := attach(config, paths)) is not None:
+            return attached
     from termrag.rag import Rag
 
     return Rag(config, paths)

@@ -111,7 +111,8 @@ class TermragApp(App[None]):
 
     def _warm(self) -> None:
         """Import, off the loop, what the first question needs."""
-        self.run_worker(lambda: importlib.import_module("termrag.rag"), thread=True, group="warm")
+        needed = "termrag.remote" if "TERMRAG_CHAT_HOST" in os.environ else "termrag.rag"
+        self.run_worker(lambda: importlib.import_module(needed), thread=True, group="warm")
 
     def _load_keys(self) -> None:
         self._wrong_keys: list[ConfigError] = []
