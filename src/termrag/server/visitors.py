@@ -21,7 +21,7 @@ from termrag.server.faults import Refused
 
 _PASSED_ON = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH", "USER", "LOGNAME")
 _PREFIXES = ("LC_", "XDG_", "TERMRAG_", "TEXTUAL_", "TERM_PROGRAM")
-_PATIENCE_S = 3.0  # for an app to end by itself
+_PATIENCE_S = 2.0  # for an app to end by itself
 _CLOSING_S = 2.0  # for a page to say that it has heard of the end
 _LOOK_S = 10.0  # between two looks at whether a visitor still may
 
@@ -72,8 +72,9 @@ class _App(AppService):
             if process is not None and process.returncode is None:
                 process.kill()
                 await process.wait()
-            if self._complaints is not None:
-                await self._complaints
+            if self._complaints is not None:  # what the app has started may hold the pipe open
+                await asyncio.wait({self._complaints}, timeout=_PATIENCE_S)
+                self._complaints.cancel()
 
 
 async def _to_log(stream: asyncio.StreamReader) -> None:
