@@ -59,6 +59,12 @@ class _App(AppService):
             self._ending = asyncio.create_task(self._end())
         await asyncio.shield(self._ending)
 
+    def when_ended(self, call: Callable[[], object]) -> None:
+        """Begin to end, and call when it has."""
+        if self._ending is None:
+            self._ending = asyncio.create_task(self._end())
+        self._ending.add_done_callback(lambda _: call())
+
     async def _end(self) -> None:
         process = self._process
         try:
@@ -124,9 +130,11 @@ class Visitors:
         finally:
             if watching is not None:
                 watching.cancel()
-            if app is not None:
+            if app is None:
+                del self._open[page]
+            else:  # counted until its process is gone, also when the page's handler is cancelled meanwhile
+                app.when_ended(lambda: self._open.pop(page, None))
                 await app.end()
-            del self._open[page]
         return page
 
     async def close(self) -> None:
