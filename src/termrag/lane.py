@@ -56,7 +56,7 @@ class Lane:
 
     async def _next(self, iterator: Iterator[object]) -> object:
         outcome: Future[object] = Future()
-        self._pool.submit(self._advance, iterator, outcome)
+        self._pool.submit(contextvars.copy_context().run, self._advance, iterator, outcome)
         return await asyncio.wrap_future(outcome)
 
     def _advance(self, iterator: Iterator[object], outcome: Future[Any]) -> None:
@@ -69,13 +69,14 @@ class Lane:
             _settle(outcome, outcome.set_exception, error)
             return
         if isinstance(item, Pending):
-            item.when_over(lambda: self._again(iterator, outcome))
+            context = contextvars.copy_context()
+            item.when_over(lambda: self._again(context, iterator, outcome))
         else:
             _settle(outcome, outcome.set_result, item)
 
-    def _again(self, iterator: Iterator[object], outcome: Future[Any]) -> None:
+    def _again(self, context: contextvars.Context, iterator: Iterator[object], outcome: Future[Any]) -> None:
         with contextlib.suppress(RuntimeError):  # the lane is closed, and nobody waits any more
-            self._pool.submit(self._advance, iterator, outcome)
+            self._pool.submit(context.run, self._advance, iterator, outcome)
 
     def close(self) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)

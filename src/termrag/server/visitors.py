@@ -21,7 +21,7 @@ from termrag.server.faults import Refused
 
 _PASSED_ON = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH", "USER", "LOGNAME")
 _PREFIXES = ("LC_", "XDG_", "TERMRAG_", "TEXTUAL_", "TERM_PROGRAM")
-_PATIENCE_S = 3.0  # for an app to end by itself
+_PATIENCE_S = 2.0  # for an app to end by itself
 _CLOSING_S = 2.0  # for a page to say that it has heard of the end
 _LOOK_S = 10.0  # between two looks at whether a visitor still may
 
@@ -59,6 +59,12 @@ class _App(AppService):
             self._ending = asyncio.create_task(self._end())
         await asyncio.shield(self._ending)
 
+    def when_ended(self, call: Callable[[], object]) -> None:
+        """Begin to end, and call when it has."""
+        if self._ending is None:
+            self._ending = asyncio.create_task(self._end())
+        self._ending.add_done_callback(lambda _: call())
+
     async def _end(self) -> None:
         process = self._process
         try:
@@ -72,8 +78,9 @@ class _App(AppService):
             if process is not None and process.returncode is None:
                 process.kill()
                 await process.wait()
-            if self._complaints is not None:
-                await self._complaints
+            if self._complaints is not None:  # what the app has started may hold the pipe open
+                await asyncio.wait({self._complaints}, timeout=_PATIENCE_S)
+                self._complaints.cancel()
 
 
 async def _to_log(stream: asyncio.StreamReader) -> None:
@@ -123,9 +130,11 @@ class Visitors:
         finally:
             if watching is not None:
                 watching.cancel()
-            if app is not None:
+            if app is None:
+                del self._open[page]
+            else:  # counted until its process is gone, also when the page's handler is cancelled meanwhile
+                app.when_ended(lambda: self._open.pop(page, None))
                 await app.end()
-            del self._open[page]
         return page
 
     async def close(self) -> None:
