@@ -1,4 +1,4 @@
-"""How fast an index is exported, imported, verified and moved, and how large it is on disk; chunks made of random words.
+"""How fast an index is exported, imported, verified and moved, and how large it is on disk; of chunks of random words.
 
 python bench/carrying.py --chunks 50000
 """

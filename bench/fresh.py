@@ -1,4 +1,5 @@
-"""Generated files are what the code would generate now: completions, the settings page, the tree in ARCHITECTURE.md.
+"""Generated files are what the code would generate now: completions, the settings page, the API's table of endpoints,
+the tree in ARCHITECTURE.md.
 
 python bench/fresh.py            check; exit code 1 names what is stale
 python bench/fresh.py --write    write them anew
@@ -20,6 +21,7 @@ def generated() -> dict[Path, str]:
 
     files = {ROOT / "completions" / f"termrag.{shell}": script(cli, shell) for shell in ("bash", "zsh", "fish")}
     files[ROOT / "docs" / "settings.md"] = settings_page()
+    files[ROOT / "docs" / "api.md"] = api_page()
     return files
 
 
@@ -41,6 +43,18 @@ def settings_page() -> str:
         shown = list(default) if isinstance(default, tuple) else default
         lines.append(f"| `{key}` | `{shown!r}` | {doc} |")
     return "\n".join(lines) + "\n"
+
+
+def api_page() -> str:
+    """The page about the API with its table of endpoints, from the operations."""
+    from termrag.server.routes import OPERATIONS
+
+    written, mark, _ = (ROOT / "docs" / "api.md").read_text(encoding="utf-8").partition("<!-- generated: ")
+    lines = [f"{mark}bench/fresh.py --write -->", "", "| endpoint | scope | what it does |", "|---|---|---|"]
+    for each in sorted(OPERATIONS, key=lambda each: (each.path, each.method)):
+        scope = each.scope.value if each.scope else "none"
+        lines.append(f"| `{each.method} {each.path}` | {scope} | {each.summary} |")
+    return written + "\n".join(lines) + "\n"
 
 
 def missing_from_architecture() -> list[str]:

@@ -11,11 +11,12 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 
 from termrag import grounding
-from termrag.engines import Done, Engine, Piece, Prefill
+from termrag.engines import Done, Engine, Piece, Prefill, Stream
 from termrag.events import Answered, AskEvent, Checked, Notice, Reading, Refused, Retrieved, Searching, Token
 from termrag.memory import Memory, recall, remember
+from termrag.pending import Pending
 from termrag.prompt import GENERAL, SYSTEM, Prompt, pack
-from termrag.records import Answer, Hit, Passage, Sampling, Sentence, Usage, Verdict
+from termrag.records import Answer, Hit, Message, Passage, Sampling, Sentence, Usage, Verdict
 from termrag.turns import Turn
 
 Embed = grounding.Embed
@@ -38,7 +39,7 @@ class Request:
     `find` is None for a question without documents; `gated` is False where the user handed over the text to answer
     from. `query` is what to search: the question itself, or what a follow-up was resolved to. `turns` are those before
     it on its branch, oldest first; `recalled` are others that a search found. `session_id` is empty where nothing is
-    kept.
+    kept. `system` are instructions of the client's own.
     """
 
     question: str
@@ -50,6 +51,7 @@ class Request:
     session_id: str = ""
     gated: bool = True
     strictness: float = 1.0
+    system: str = ""
 
     @property
     def searched(self) -> str:
@@ -58,10 +60,12 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Chat:
-    """A loaded engine, and how much text of passages its model reads with profit (0: all that fits)."""
+    """A loaded engine, and how much text of passages its model reads with profit (0: all that fits). `generate` is its
+    stream beside others; None: the engine is this answer's alone."""
 
     engine: Engine
     passage_characters: int = 0
+    generate: Callable[[Sequence[Message], Sampling], Stream] | None = None
 
 
 OpenChat = Callable[[], Generator[AskEvent, None, Chat]]
@@ -80,8 +84,9 @@ class Stages:
         self._last = now
 
 
-def ask(request: Request, open_chat: OpenChat, embed: Embed | None) -> Iterator[AskEvent]:
-    """Yield the events of one question, ending with Answered. Closing the generator stops the model's compute.
+def ask(request: Request, open_chat: OpenChat, embed: Embed | None) -> Iterator[AskEvent | Pending]:
+    """Yield the events of one question, ending with Answered; Pending where the model is at work elsewhere. Closing
+    the generator stops the model's compute.
 
     Raises ModelMissing or EngineFailed where no answer can be had.
     """
@@ -103,11 +108,11 @@ def ask(request: Request, open_chat: OpenChat, embed: Embed | None) -> Iterator[
     prompt = _pack(request, evidence, chat)
     grounding.prepare(prompt.passages)
     stages.lap("pack")
-    for event in _generate(request, prompt, chat.engine, embed, stages):
+    for event in _generate(request, prompt, chat, embed, stages):
         yield _with_notices(event, evidence.notices)
 
 
-def _with_notices(event: AskEvent, notices: tuple[str, ...]) -> AskEvent:
+def _with_notices(event: AskEvent | Pending, notices: tuple[str, ...]) -> AskEvent | Pending:
     return Answered(replace(event.answer, notices=notices)) if notices and isinstance(event, Answered) else event
 
 
@@ -146,9 +151,16 @@ def _pack(request: Request, evidence: Evidence, chat: Chat) -> Prompt:
         memory=_memory(request, limit, chat),
         limit=limit,
         count=chat.engine.count_tokens,
-        system=SYSTEM if request.find else GENERAL,
+        system=_system(request),
         characters=chat.passage_characters,
     )
+
+
+def _system(request: Request) -> str:
+    """What a client adds stands behind the rules of answering from documents, and replaces the mere politeness."""
+    if request.find is None:
+        return request.system or GENERAL
+    return f"{SYSTEM}\n\n{request.system}" if request.system else SYSTEM
 
 
 def _memory(request: Request, limit: int, chat: Chat) -> Memory:
@@ -161,8 +173,9 @@ def _memory(request: Request, limit: int, chat: Chat) -> Memory:
 
 
 def _generate(
-    request: Request, prompt: Prompt, engine: Engine, embed: Embed | None, stages: Stages
-) -> Iterator[AskEvent]:
+    request: Request, prompt: Prompt, chat: Chat, embed: Embed | None, stages: Stages
+) -> Iterator[AskEvent | Pending]:
+    generate = chat.generate or chat.engine.stream
     writer = _Writer(
         request.question,
         prompt.passages,
@@ -170,9 +183,11 @@ def _generate(
         checked=request.find is not None,
     )
     reason, usage = "stop", Usage()
-    with closing(engine.stream(prompt.messages, request.sampling)) as tokens:
+    with closing(generate(prompt.messages, request.sampling)) as tokens:
         for event in tokens:
             match event:
+                case Pending():
+                    yield event
                 case Prefill(done, total):
                     yield Reading(done, total)
                 case Piece(text):
@@ -186,7 +201,7 @@ def _generate(
     stages.lap("check")
     if reason == "lost":
         yield Notice("the connection to the model broke; this is what had arrived")
-    answer = _answer(request, prompt, engine, writer.sentences, usage, stages)
+    answer = _answer(request, prompt, chat.engine, writer.sentences, usage, stages)
     yield Answered(replace(answer, is_cut_off=reason == "length"))
 
 

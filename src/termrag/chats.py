@@ -6,16 +6,18 @@ Everything here runs on the models lane, where models are loaded, run and closed
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from termrag.answer import Chat
-from termrag.engines import choose_engine, open_engine
+from termrag.engines import Stream, choose_engine, open_engine
 from termrag.events import AskEvent, Loading
 from termrag.logs import logger
 from termrag.prefixes import Prefixes
+from termrag.records import Message, Sampling
+from termrag.slots import Slots
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 @dataclass(slots=True)
 class _Held:
     chat: Chat
+    slots: Slots
     answers: int = 0  # that are being written with it
     is_retired: bool = False
 
@@ -36,6 +39,7 @@ class Chats:
 
     def __init__(self, shelf: Callable[[], Shelf], environ: Mapping[str, str], prefixes: Prefixes) -> None:
         self.prefixes = prefixes
+        self.slots = 1  # answers written at the same time by a model that is loaded from now on
         self._shelf = shelf
         self._environ = environ
         self._current: _Held | None = None
@@ -66,24 +70,38 @@ class Chats:
         if self._current is not None:  # another question has loaded it meanwhile
             return self._current.chat
         engine = open_engine(
-            choice, model=name, path=path, models=config.models, openai=config.openai, environ=self._environ
+            choice,
+            model=name,
+            path=path,
+            models=config.models,
+            openai=config.openai,
+            environ=self._environ,
+            slots=self.slots,
         )
         begun = time.perf_counter()
         engine.load()
         logger.info("load engine=%s model=%s seconds=%.2f", choice.name, name, time.perf_counter() - begun)
-        self._current = _Held(Chat(engine, characters))
+        self._current = _Held(Chat(engine, characters), Slots(engine.slots))
         self._held.append(self._current)
         return self._current.chat
 
     @contextmanager
-    def using(self, chat: Chat, session_id: str = "") -> Iterator[None]:
-        """Within it the model stays open, whatever takes its place. It begins with what it has read of the kept
-        conversation before, if that is on disk."""
+    def using(self, chat: Chat, session_id: str = "") -> Iterator[Chat]:
+        """Within it the model stays open, whatever takes its place. The chat that it gives waits for a slot before it
+        generates, and begins with what has been read of the kept conversation before, if that is on disk."""
         held = next(each for each in self._held if each.chat is chat)
-        self.prefixes.turn_to(chat.engine, session_id)
         held.answers += 1
+
+        def generate(messages: Sequence[Message], sampling: Sampling) -> Stream:
+            slot = yield from held.slots.take(session_id, messages)
+            try:
+                self.prefixes.turn_to(chat.engine, session_id, slot)
+                yield from chat.engine.stream_in(slot, messages, sampling)
+            finally:
+                held.slots.leave(slot)
+
         try:
-            yield
+            yield replace(chat, generate=generate)
         finally:
             held.answers -= 1
             self._close_idle()

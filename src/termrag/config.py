@@ -82,6 +82,7 @@ class ModelSettings:
         4.0, "How long to wait for a model hub before going on without it.", low=0.1, high=600
     )
     script: str = _setting("", "What the scripted engine says, or @FILE.")
+    script_tokens_per_s: float = _setting(0.0, "How fast it speaks; 0: at once.", low=0, high=1_000_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,13 +142,19 @@ class ServerSettings:
     port: int = _setting(8765, "Port to listen on; 0: any free one.", low=0, high=65_535)
     hosts: tuple[str, ...] = _setting((), "Names, beside those of this machine, that a request may call the server by.")
     origins: tuple[str, ...] = _setting((), "Web pages of these origins may use the API from a browser.")
-    concurrent: int = _setting(4, "Answers written at the same time.", low=1, high=256)
-    queue: int = _setting(32, "Questions that may wait for their turn; more are refused.", low=0, high=10_000)
+    concurrent: int = _setting(
+        4, "Answers written at the same time; a local model takes memory for a context of each.", low=1, high=256
+    )
+    queue: int = _setting(
+        32, "Questions that may wait for their turn, half of them of one key; more are refused.", low=0, high=10_000
+    )
+    queue_s: float = _setting(60.0, "Longest wait for a turn.", low=0.1, high=3600)
     requests_per_minute: int = _setting(600, "Most requests of one key or address in a minute; 0: any.", low=0)
     body_mb: float = _setting(2.0, "Largest JSON body.", low=0.01, high=1024)
     upload_mb: float = _setting(200.0, "Largest upload, all files together.", low=0.1, high=1_000_000)
     upload_files: int = _setting(100, "Most files in one upload.", low=1, high=10_000)
     body_timeout_s: float = _setting(60.0, "Longest pause of a client that sends a body.", low=0.1, high=3600)
+    upload_timeout_s: float = _setting(1800.0, "Longest time for a whole upload.", low=0.1, high=86_400)
     header_timeout_s: float = _setting(15.0, "Longest time for a client to say what it wants.", low=0.1, high=3600)
     connections: int = _setting(
         1000, "Most connections at the same time; more are closed at once.", low=1, high=100_000

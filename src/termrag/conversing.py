@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from termrag.errors import StoreUnavailable, TermragError
 from termrag.events import Answered, AskEvent, Checked, Notice, Retrieved, Started, Token
 from termrag.memory import turns_of
+from termrag.pending import Pending
 from termrag.records import Answer, Message, Passage, Sentence, Verdict
 from termrag.sessions import SESSIONS_FILE, Sessions, export
 from termrag.sessions.export import read_export
@@ -44,7 +45,9 @@ def turns_before(
         return session.turns if parent_id is None else tuple(sessions.branch(session.info.id, parent_id))
 
 
-def kept(parts: Parts, request: Request, parent_id: str | None, recall: bool | None = None) -> Iterator[AskEvent]:
+def kept(
+    parts: Parts, request: Request, parent_id: str | None, recall: bool | None = None
+) -> Iterator[AskEvent | Pending]:
     """The events of a question of `request.session_id`, beginning with Started, kept as they come. Leaving early keeps
     the turn as stopped, an error as failed. `recall` looks into other conversations; None: as the settings say."""
     with open_sessions(parts) as sessions:
@@ -91,7 +94,7 @@ class _Draft:
     _passages: tuple[Passage, ...] = ()
     _flushed: float = field(default_factory=time.monotonic)
 
-    def take(self, event: AskEvent) -> None:
+    def take(self, event: AskEvent | Pending) -> None:
         match event:
             case Retrieved(passages):
                 self._passages = passages

@@ -5,6 +5,7 @@
     ├── UnreadableFile                  -    422   one file gives no text; becomes a Failed event in a run
     ├── ModelMissing                    5    503   the model is not on this machine
     ├── EngineFailed                    5    502   the model could not be loaded or broke while running
+    │   └── QuestionTooLong             5    422   the question does not fit into the model's window
     ├── LibraryBusy                     5    409   another process holds the writer lock
     ├── LibraryMismatch                 5    409   the library was built with another embedder or layout
     ├── StoreBusy                       5    409   the store refused a write after several tries
@@ -71,6 +72,12 @@ class EngineFailed(TermragError):  # noqa: N818
 
     exit_code = 5
     http_status = 502
+
+
+class QuestionTooLong(EngineFailed):
+    """A question that does not fit into the model's window, whatever else is left out."""
+
+    http_status = 422
 
 
 class LibraryBusy(TermragError):  # noqa: N818

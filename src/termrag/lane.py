@@ -1,7 +1,8 @@
 """One thread that runs blocking work in order, and the asyncio side that waits for it; knows nothing of the work.
 
 A generator is pulled one item per hop, always on the lane's thread: that gives back-pressure, lets two streams on one
-lane take turns, and runs clean-up on the thread that owns what is cleaned up.
+lane take turns, and runs clean-up on the thread that owns what is cleaned up. One that yields Pending is pulled again
+when that is over; meanwhile the lane is free for the others.
 """
 
 from __future__ import annotations
@@ -9,8 +10,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from typing import ParamSpec, TypeVar, cast
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, ParamSpec, TypeVar, cast
+
+from termrag.pending import Pending
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -34,18 +37,48 @@ class Lane:
         return self._pool.submit(work, *args, **kwargs).result()
 
     async def stream(self, start: Callable[[], Iterator[T]]) -> AsyncGenerator[T, None]:
-        """Start an iterator on the lane and yield its items. Closing the stream closes the iterator there, as soon as
-        the item in hand is done; a loop that may be left early therefore stands in `contextlib.aclosing`."""
+        """Start an iterator on the lane and yield its items, but for what is pending. Closing the stream closes the
+        iterator there, as soon as the item in hand is done; a loop that may be left early therefore stands in
+        `contextlib.aclosing`."""
         iterator = await self.run(start)
         try:
-            while (item := await self.run(next, iterator, _END)) is not _END:
+            while (item := await self._next(iterator)) is not _END:
                 yield cast("T", item)
         finally:
             if isinstance(iterator, Generator):
                 await _finish(self.run(iterator.close))
 
+    async def _next(self, iterator: Iterator[object]) -> object:
+        outcome: Future[object] = Future()
+        self._pool.submit(self._advance, iterator, outcome)
+        return await asyncio.wrap_future(outcome)
+
+    def _advance(self, iterator: Iterator[object], outcome: Future[Any]) -> None:
+        """On the lane: pull once; what is pending comes back here without a way over the reader's thread."""
+        if outcome.cancelled():
+            return
+        try:
+            item = next(iterator, _END)
+        except BaseException as error:
+            _settle(outcome, outcome.set_exception, error)
+            return
+        if isinstance(item, Pending):
+            item.when_over(lambda: self._again(iterator, outcome))
+        else:
+            _settle(outcome, outcome.set_result, item)
+
+    def _again(self, iterator: Iterator[object], outcome: Future[Any]) -> None:
+        with contextlib.suppress(RuntimeError):  # the lane is closed, and nobody waits any more
+            self._pool.submit(self._advance, iterator, outcome)
+
     def close(self) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _settle(outcome: Future[Any], settle: Callable[[Any], None], value: object) -> None:
+    """Unless the reader is gone."""
+    if outcome.set_running_or_notify_cancel():
+        settle(value)
 
 
 async def _finish(work: Coroutine[None, None, None]) -> None:

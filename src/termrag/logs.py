@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import logging.handlers
 import sys
+import traceback
 from pathlib import Path
 
 logger = logging.getLogger("termrag")
@@ -43,6 +44,24 @@ def close_log() -> None:
     for handler in list(logger.handlers):
         logger.removeHandler(handler)
         handler.close()
+
+
+def log_bug(what: str, error: BaseException) -> None:
+    """Where an error arose that nobody raised on purpose. Its own words may quote a document or a question: they are
+    told with `debug` alone."""
+    if logger.isEnabledFor(logging.DEBUG):
+        logger.error("%s", what, exc_info=error)
+        return
+    trace = "".join(traceback.format_tb(error.__traceback__)).rstrip()
+    logger.error("%s: %s (its words are told with --debug)\n%s", what, type(error).__name__, trace)
+
+
+def silence(*names: str) -> None:
+    """Let libraries say nothing: what they log quotes what they are given."""
+    for name in names:
+        quiet = logging.getLogger(name)
+        quiet.propagate = False
+        quiet.handlers = [logging.NullHandler()]
 
 
 def log_answer(verdict: str, engine: str, model: str, stages_ms: object, usage: object) -> None:

@@ -19,6 +19,7 @@ from termrag.engines import EngineChoice, choose_engine
 from termrag.errors import ModelMissing, NotFound, StoreUnavailable, TermragError
 from termrag.events import AskEvent, IngestEvent, PullEvent
 from termrag.paths import Paths
+from termrag.pending import Pending
 from termrag.prefixes import Prefixes
 from termrag.records import Document, Filters, Hit, ModelInfo
 
@@ -178,7 +179,7 @@ class Parts:
             return False
         return True
 
-    def answers(self, request: Request) -> Iterator[AskEvent]:
+    def answers(self, request: Request) -> Iterator[AskEvent | Pending]:
         """The events of one question. A model that is changed meanwhile ends this answer first."""
         from termrag import answer
 
@@ -186,8 +187,7 @@ class Parts:
 
             def open_chat() -> Generator[AskEvent, None, Chat]:
                 chat = yield from self.chats.open(self.config)
-                until_answered.enter_context(self.chats.using(chat, request.session_id))
-                return chat
+                return until_answered.enter_context(self.chats.using(chat, request.session_id))
 
             yield from answer.ask(request, open_chat, self.embedder().embed)
 

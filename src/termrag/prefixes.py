@@ -1,5 +1,5 @@
-"""Prompt caches of conversations on disk: what an engine has read of one is put away when it goes on to another or is
-closed, and taken out for its next question; knows no prompt and no turn.
+"""Prompt caches of conversations on disk: what an engine has read of one in a slot is put away when the slot goes on to
+another or the engine is closed, and taken out for its next question; knows no prompt and no turn.
 
 A file serves only the model, template and engine that wrote it, and only if not a byte of it has changed. The engine
 then compares its tokens with the new prompt's: so a cache can be useless, but never wrong. Losing one costs time alone.
@@ -25,7 +25,7 @@ _WORTH_LEAVING = 512  # ... and when it only goes on to another conversation
 
 @dataclass(slots=True)
 class _Held:
-    """The conversation whose prompt is in an engine's cache, and how much of it is on disk."""
+    """The conversation whose prompt is in the cache of an engine's slot, and how much of it is on disk."""
 
     session_id: str
     saved_tokens: int = 0
@@ -37,22 +37,23 @@ class Prefixes:
     def __init__(self, folder: Path, limit_bytes: int = 0) -> None:
         self.limit_bytes = limit_bytes
         self._folder = folder
-        self._held: dict[int, _Held] = {}
+        self._held: dict[tuple[int, int], _Held] = {}  # by engine and slot
 
-    def turn_to(self, engine: Engine, session_id: str) -> None:
-        """Before a question of a conversation; an empty id for one that is not kept."""
-        held = self._held.get(id(engine))
+    def turn_to(self, engine: Engine, session_id: str, slot: int = 0) -> None:
+        """Before a slot answers a question of a conversation; an empty id for one that is not kept."""
+        held = self._held.get((id(engine), slot))
         if held is not None and held.session_id == session_id:
             return
-        self._save(engine, _WORTH_LEAVING)
-        self._held[id(engine)] = _Held(session_id)
+        self._save(engine, slot, _WORTH_LEAVING)
+        held = self._held[id(engine), slot] = _Held(session_id)
         if session_id and self.limit_bytes and isinstance(engine, KeepsPrefix):
-            self._held[id(engine)].saved_tokens = self._load(engine, session_id)
+            held.saved_tokens = self._load(engine, session_id, slot)
 
     def put_away(self, engine: Engine) -> None:
         """Before an engine is closed."""
-        self._save(engine, _WORTH_CLOSING)
-        self._held.pop(id(engine), None)
+        for key in [key for key in self._held if key[0] == id(engine)]:
+            self._save(engine, key[1], _WORTH_CLOSING)
+            del self._held[key]
 
     def forget(self, session_id: str) -> None:
         """Delete what is kept of a conversation: it holds its text."""
@@ -68,18 +69,18 @@ class Prefixes:
         for held in list(self._held.values()):
             held.session_id = ""
 
-    def _save(self, engine: Engine, worth: int) -> None:
-        held = self._held.get(id(engine))
+    def _save(self, engine: Engine, slot: int, worth: int) -> None:
+        held = self._held.get((id(engine), slot))
         if held is None or not held.session_id or not self.limit_bytes or not isinstance(engine, KeepsPrefix):
             return
-        if engine.held_tokens - held.saved_tokens < worth:
+        if engine.held_tokens(slot) - held.saved_tokens < worth:
             return
         begun, file = time.perf_counter(), self._folder / _name(held.session_id)
         part = file.with_suffix(f".{os.getpid()}.part")
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             part.touch(mode=0o600)
-            held.saved_tokens = engine.save_prefix(part)
+            held.saved_tokens = engine.save_prefix(part, slot)
             if not held.saved_tokens:
                 return
             slip = {"key": engine.prefix_key, "sha256": _digest(part), "tokens": held.saved_tokens}
@@ -96,7 +97,7 @@ class Prefixes:
             part.unlink(missing_ok=True)
         logger.info("prefix saved tokens=%d seconds=%.3f", held.saved_tokens, time.perf_counter() - begun)
 
-    def _load(self, engine: KeepsPrefix, session_id: str) -> int:
+    def _load(self, engine: KeepsPrefix, session_id: str, slot: int) -> int:
         """Give the engine what is kept; how many tokens that is. What does not fit it any more is deleted."""
         file = self._folder / _name(session_id)
         slip = _slip(file)
@@ -107,7 +108,7 @@ class Prefixes:
             if slip["key"] != engine.prefix_key or slip["sha256"] != _digest(file):
                 self._delete(file)
                 return 0
-            tokens = engine.load_prefix(file)
+            tokens = engine.load_prefix(file, slot)
             os.utime(file)
         except (EngineFailed, OSError) as error:
             self._delete(file)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from termrag.errors import EngineFailed
+from termrag.errors import QuestionTooLong
 from termrag.focus import focus
 from termrag.memory import Memory, about_tokens, in_full, in_short, standing
 from termrag.records import Budget, BudgetLine, Message, Passage
@@ -77,7 +77,7 @@ def pack(
     model reads with profit; 0 for all of it. What was recalled gives way
     first, then passages, the weakest before the stronger, all but one; then turns, oldest first, which are shortened
     before they are dropped. The ledger's lines that are not cut sum to the prompt's exact length; for turns that are
-    cut they say roughly what was saved. Raises EngineFailed if not even the question fits.
+    cut they say roughly what was saved. Raises QuestionTooLong if not even the question fits.
     """
     memory = memory or Memory()
     layout = _standing(question, passages, memory, system, limit, count) if not characters else None
@@ -129,7 +129,7 @@ def _smaller(layout: _Layout, limit: int, count: Count) -> tuple[_Layout, list[B
     if layout.short:
         older = layout.short[: len(layout.short) // 2 or 1]
         return replace(layout, short=layout.short[len(older) :]), [_dropped(older, "no room: oldest")]
-    raise EngineFailed(
+    raise QuestionTooLong(
         f"the question alone takes {count(layout.messages)} tokens, the window leaves {limit}",
         "termrag config set models.context_tokens 8192",
     )

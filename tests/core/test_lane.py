@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from termrag.lane import Lane
+from termrag.pending import Pending
 
 
 @pytest.fixture
@@ -103,3 +104,54 @@ async def test_another_thread_may_wait_for_the_lane(lane):
     finally:
         other.close()
     assert name == "test_0"
+
+
+async def test_what_is_pending_leaves_the_lane_to_others(lane):
+    gate = Pending()
+
+    def slow() -> Iterator[object]:
+        yield 1
+        yield gate
+        yield 2
+
+    seen: list[object] = []
+
+    async def read() -> None:
+        async with contextlib.aclosing(lane.stream(slow)) as stream:
+            async for item in stream:
+                seen.append(item)  # noqa: PERF401 - what came so far is looked at
+
+    task = asyncio.create_task(read())
+    while seen != [1]:
+        await asyncio.sleep(0)
+    assert [item async for item in lane.stream(lambda: iter(range(5)))] == list(range(5))
+    assert seen == [1]
+    threading.Thread(target=gate.end).start()
+    await task
+    assert seen == [1, 2]
+
+
+async def test_a_reader_that_goes_away_while_something_is_pending_closes_the_stream(lane):
+    gate, closed = Pending(), threading.Event()
+
+    def slow() -> Iterator[object]:
+        try:
+            yield 1
+            yield gate
+        finally:
+            closed.set()
+
+    async def read() -> None:
+        async with contextlib.aclosing(lane.stream(slow)) as stream:
+            async for _ in stream:
+                begun.set()
+
+    begun = asyncio.Event()
+    task = asyncio.create_task(read())
+    await begun.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert closed.is_set()
+    gate.end()
+    assert await lane.run(lambda: 7) == 7

@@ -7,6 +7,7 @@ before the connection breaks.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import threading
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from termrag.engines import Done, Piece
+from termrag.engines.generation import waiting
 from termrag.engines.scripted import ScriptedEngine
 from termrag.records import Message, Sampling
 
@@ -47,6 +49,7 @@ class EndpointServer(ThreadingHTTPServer):
     ) -> None:
         super().__init__(("127.0.0.1", port), _Handler)
         self.engine = ScriptedEngine(script, model="scripted", context_tokens=100_000)
+        self.streams = itertools.count()
         self.counts = counts
         self.sends_usage = sends_usage
         self.usage_factor = usage_factor
@@ -140,7 +143,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _stream(self, body: dict[str, Any], break_after: int | None) -> None:
         sampling = Sampling(max_tokens=body["max_tokens"], stop=tuple(body.get("stop", ())))
         self._event({"choices": [{"index": 0, "delta": {"role": "assistant", "content": None}}], "usage": None})
-        with contextlib.closing(self.server.engine.stream(_messages(body), sampling)) as events:
+        stream = self.server.engine.stream_in(next(self.server.streams), _messages(body), sampling)
+        with contextlib.closing(waiting(stream)) as events:
             for event in events:
                 if isinstance(event, Piece) and event.text:
                     if break_after is not None and self.server.sent_chunks >= break_after:

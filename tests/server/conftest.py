@@ -56,10 +56,11 @@ async def start(endpoint: Endpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     note.write_text(NOTE)
     async with AsyncExitStack() as stack:
 
-        async def begin(says: str = SAYS, **server: Any) -> Served:
+        async def begin(says: str = SAYS, *, script_tokens_per_s: float = 0.0, **server: Any) -> Served:
             config = Config().with_values(
                 {
-                    "models": {"engine": "scripted", "script": says, "embedding": "openai:tiny"},
+                    "models": {"engine": "scripted", "script": says, "embedding": "openai:tiny"}
+                    | {"script_tokens_per_s": script_tokens_per_s},
                     "openai": {"url": endpoint.url},
                     "retrieval": {"gate": 0.0},
                     "server": {"port": 0, **server},

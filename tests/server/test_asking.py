@@ -115,6 +115,95 @@ async def test_identical_questions_at_the_same_time_are_answered_once(start: Sta
         assert len(set(await asyncio.gather(*(run_of() for _ in range(4))))) == 1
 
 
+async def test_the_same_question_is_another_one_when_the_documents_have_changed(start: Start, tmp_path: Path) -> None:
+    served = await start(" ".join(map(str, range(100))), script_tokens_per_s=40.0)
+    body = {"question": QUESTION, "stream": True}
+    async with served.client("ask", "write") as client:
+
+        async def run_of(response: aiohttp.ClientResponse) -> str:
+            line = await response.content.readuntil(b"\n\n")
+            return str(json.loads(line.split(b"data: ")[1])["id"])
+
+        async with client.post("/api/v1/generate", json=body) as first:
+            run = await run_of(first)
+            async with client.post("/api/v1/generate", json=body) as second:
+                assert await run_of(second) == run
+            (tmp_path / "notes" / "oil.md").write_text("# Oil\n\nThe oil comes by boat every second week.\n")
+            async for _ in served.rag.ingest([tmp_path / "notes"], wait=True):
+                pass
+            async with client.post("/api/v1/generate", json=body) as third:
+                assert await run_of(third) != run
+
+
+async def test_who_stops_a_shared_answer_stops_it_for_nobody_else(start: Start) -> None:
+    says = " ".join(map(str, range(60)))
+    served = await start(says, script_tokens_per_s=100.0)
+    body = {"question": "Count.", "general": True, "stream": True}
+    async with served.client("ask") as one, served.client("ask") as other:
+        async with (
+            one.post("/api/v1/generate", json=body) as first,
+            other.post("/api/v1/generate", json=body) as second,
+        ):
+            run = json.loads((await first.content.readuntil(b"\n\n")).split(b"data: ")[1])["id"]
+            async with one.delete(f"/api/v1/generate/{run}") as stopped:
+                assert stopped.status == 204
+            async with one.delete(f"/api/v1/generate/{run}") as again:
+                assert again.status == 404
+            events = await events_of(second)
+        assert events[-1][1] == "answered"
+        assert events[-1][2]["answer"]["text"] == says
+
+
+async def test_users_are_served_in_turns(start: Start) -> None:
+    served = await start("one two three four", concurrent=1, queue=8, script_tokens_per_s=40.0)
+    order: list[str] = []
+    async with served.client("ask") as eager, served.client("ask") as other:
+
+        async def ask(client: aiohttp.ClientSession, name: str) -> None:
+            body = {"question": f"Count, {name}.", "general": True}
+            async with client.post("/api/v1/generate", json=body) as response:
+                assert response.status == 200
+                await response.read()
+                order.append(name)
+
+        first = [asyncio.create_task(ask(eager, f"eager {number}")) for number in range(4)]
+        while await _waiting(eager) < 3:
+            await asyncio.sleep(0.01)
+        await asyncio.gather(*first, ask(other, "other 0"), ask(other, "other 1"))
+    assert order.index("other 0") <= 2
+    assert order.index("other 1") <= 4
+
+
+async def _waiting(client: aiohttp.ClientSession) -> int:
+    async with client.get("/health/ready") as response:
+        return int((await response.json())["questions_waiting"])
+
+
+async def test_nobody_waits_for_ever(start: Start) -> None:
+    served = await start(" ".join(map(str, range(400))), concurrent=1, queue=4, queue_s=0.2, script_tokens_per_s=20.0)
+    body = {"question": "Count.", "general": True, "stream": True}
+    async with served.client("ask") as client, client.post("/api/v1/generate", json=body) as held:
+        await held.content.readuntil(b"event: token")
+        async with client.post("/api/v1/generate", json={"question": "And?", "general": True}) as late:
+            assert late.status == 503
+            assert int(late.headers["Retry-After"]) >= 1
+            assert (await late.json())["error"] == "busy"
+
+
+async def test_a_client_that_goes_away_leaves_the_queue(start: Start) -> None:
+    served = await start(" ".join(map(str, range(400))), concurrent=1, queue=4, script_tokens_per_s=20.0)
+    body = {"question": "Count.", "general": True, "stream": True}
+    async with served.client("ask") as client, client.post("/api/v1/generate", json=body) as held:
+        await held.content.readuntil(b"event: token")
+        late = asyncio.create_task(client.post("/api/v1/generate", json={"question": "And?", "general": True}))
+        while not await _waiting(client):
+            await asyncio.sleep(0.01)
+        late.cancel()
+        async with asyncio.timeout(5):
+            while await _waiting(client):
+                await asyncio.sleep(0.01)
+
+
 async def test_over_the_queue_questions_are_refused_with_the_time_to_wait(start: Start) -> None:
     served = await start(" ".join(map(str, range(400))), concurrent=1, queue=1)
     async with served.client("ask") as client:
@@ -189,6 +278,27 @@ async def test_an_upload_is_answered_from_and_not_kept(start: Start) -> None:
         assert answer["citations"][0]["path"] == "boats.md"
     assert len(await served.rag.documents()) == 1
     assert list((served.rag.paths.state / "uploads").iterdir()) == []
+
+
+async def test_an_upload_and_the_same_text_have_the_same_answer(start: Start) -> None:
+    served = await start("The Petrel carries 36 people and a dog. The Petrel was built in 1974.")
+    question = "How many does the Petrel carry?"
+    sampling = {"max_tokens": 12}
+    async with served.client("ask") as client:
+        body = {"question": question, "text": BOAT.decode(), "text_name": "boats.txt", "sampling": sampling}
+        async with client.post("/api/v1/generate", json=body) as response:
+            by_text = await response.json()
+        upload = form(question, ("boats.txt", BOAT), sampling=json.dumps(sampling))
+        async with client.post("/api/v1/generate/upload", data=upload) as response:
+            by_file = await response.json()
+        upload = form(question, ("boats.txt", BOAT), sampling=json.dumps({"colour": "red"}))
+        async with client.post("/api/v1/generate/upload", data=upload) as response:
+            assert response.status == 422
+    assert by_text["text"].startswith("The Petrel carries 36 people")
+    assert by_text["usage"]["generated_tokens"] == 12
+    for name in ("text", "cited_text", "verdict", "budget"):
+        assert by_file[name] == by_text[name], name
+    assert [each["quote"] for each in by_file["citations"]] == [each["quote"] for each in by_text["citations"]]
 
 
 async def test_an_upload_that_is_kept_becomes_a_document_once(start: Start) -> None:

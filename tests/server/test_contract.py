@@ -13,8 +13,8 @@ from server.conftest import Served, Start
 from termrag.server.openapi import document
 from termrag.server.routes import OPERATIONS
 
-# Fetching a model would reach a hub; a WebSocket is no HTTP answer.
-_LEFT_OUT = "/ws$|/pull$|/rebuild$"
+# Fetching a model would reach a hub; a WebSocket is no HTTP answer; what is said over /mcp is its own protocol's.
+_LEFT_OUT = "/ws$|/mcp$|/pull$|/rebuild$"
 
 
 async def test_requests_made_from_the_document_are_answered_as_it_says(start: Start) -> None:

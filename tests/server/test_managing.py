@@ -115,6 +115,57 @@ async def test_the_index_and_the_models_are_told_of_and_kept(served: Served) -> 
                 assert response.status == 200
 
 
+async def test_the_status_of_models_and_documents_is_told(start: Start, tmp_path: Path) -> None:
+    served = await start(" ".join(map(str, range(300))))
+    async with served.client("admin") as client:
+        before = await get(client, "/api/v1/models/status")
+        assert (before["engine"], before["loaded"], before["answers_in_progress"]) == ("scripted", None, 0)
+        body = {"question": "Count.", "general": True, "stream": True}
+        async with client.post("/api/v1/generate", json=body) as response:
+            while b"event: token" not in await response.content.readuntil(b"\n\n"):
+                pass
+            during = await get(client, "/api/v1/models/status")
+        assert (during["loaded"], during["answers_in_progress"]) == (before["chat"], 1)
+
+        (document,) = (await get(client, "/api/v1/documents"))["documents"]
+        status = await get(client, f"/api/v1/documents/{document['id']}/status")
+        assert (status["state"], status["chunks"], status["unembedded"], status["jobs"]) == ("indexed", 1, 0, [])
+        async with client.post(f"/api/v1/documents/{document['id']}/reindex") as response:
+            job = await response.json()
+        waiting = await get(client, f"/api/v1/documents/{document['id']}/status")
+        assert [each["id"] for each in waiting["jobs"]] in ([job["id"]], [])
+        assert (await job_done(client, job))["state"] == "done"
+
+
+async def test_searches_by_words_meaning_and_both_are_explained_and_filtered(served: Served, tmp_path: Path) -> None:
+    async with served.client("write") as client:
+        async with client.post("/api/v1/vectors", json={"name": "cat.txt", "text": "The cat burns no oil."}) as done:
+            assert done.status == 200
+
+        async def search(**body: Any) -> list[dict[str, Any]]:
+            async with client.post("/api/v1/vectors/search", json={"query": "burns oil", **body}) as response:
+                assert response.status == 200, await response.text()
+                hits = (await response.json())["hits"]
+                assert isinstance(hits, list)
+                return hits
+
+        assert {hit["scores"]["cosine"] for hit in await search(mode="text", explain=True)} == {None}
+        assert {hit["scores"]["bm25"] for hit in await search(mode="vector", explain=True)} == {None}
+        both = await search(explain=True)
+        assert len(both) == 2
+        assert all(hit["scores"]["bm25"] and hit["scores"]["cosine"] for hit in both)
+        assert {hit["scores"]["cosine"] for hit in await search()} == {None}
+        assert len(await search(limit=1)) == 1
+        (only,) = await search(filters={"types": ["md"]})
+        assert only["path"].endswith("lamp.md")
+        assert await search(filters={"documents": [only["document_id"]]}) == [only]
+        assert await search(filters={"globs": [f"{tmp_path}/**"]}) == [only]
+        assert await search(filters={"types": ["md"], "before": "2001-01-01"}) == []
+        for wrong in ({"documents": ["nothing-like-it"]}, {"after": "yesterday"}):
+            async with client.post("/api/v1/search", json={"query": "oil", "filters": wrong}) as response:
+                assert response.status in (404, 422)
+
+
 async def test_a_model_is_changed_while_an_answer_is_written(start: Start) -> None:
     served = await start(" ".join(map(str, range(300))))
     async with served.client("admin") as client:

@@ -30,6 +30,7 @@ COMMANDS = {
     "collections": ("collections", "List, make, rename and remove named libraries."),
     "status": ("library", "Show the library, the store, the models and what failed."),
     "serve": ("serve", "Give other programs the API, and the command line a warm model."),
+    "mcp": ("mcp", "Give another program's model tools over your documents."),
     "keys": ("serve", "Make, list and revoke keys of the API."),
     "models": ("models", "List, fetch, choose and remove models."),
     "config": ("config", "Show and change settings."),

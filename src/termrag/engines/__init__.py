@@ -2,7 +2,8 @@
 
 An engine is driven from one thread at a time: import, load, run and close happen on the thread that calls it
 (MLX binds its streams to a thread). `stream` is a plain generator: closing it stops the compute, within one token
-while decoding and within one prefill step while reading the prompt. The partial text stays valid.
+while decoding and within one prefill step while reading the prompt. The partial text stays valid. `stream_in` is the
+door for several at once: one generation in each of the engine's slots, none of which blocks the thread for the others.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Protocol, runtime_checkable
 
 from termrag.config import ModelSettings, OpenAISettings
 from termrag.errors import ConfigError, EngineFailed, ModelMissing
+from termrag.pending import Pending
 from termrag.records import Message, Sampling, Usage
 
 
@@ -44,18 +46,21 @@ class Done:
 
 
 EngineEvent = Prefill | Piece | Done
+Stream = Generator[EngineEvent | Pending, None, None]
 
 
 class Engine(Protocol):
     """One loaded chat model.
 
     `name` is mlx, llamacpp, openai or scripted; `model` is what the user calls the model; `context_length` is in
-    tokens, prompt and answer together, and known after `load`.
+    tokens, prompt and answer together, and known after `load`; each of the `slots` has as much. `slots` is how many
+    generations may run at the same time, known after `load` too.
     """
 
     name: str
     model: str
     context_length: int
+    slots: int
 
     def load(self) -> None:
         """Make ready; idempotent. Raises ModelMissing or EngineFailed."""
@@ -69,6 +74,15 @@ class Engine(Protocol):
         Raises EngineFailed, also when the prompt does not fit the context.
         """
 
+    def stream_in(self, slot: int, messages: Sequence[Message], sampling: Sampling) -> Stream:
+        """The same in one slot, counted from 0, beside those in the others; the next in a slot closes its last, and
+        `stream` closes all.
+
+        Yields Pending where nothing can be done until the model has gone on elsewhere; pulling before it is over is
+        allowed and gives another. What goes wrong with one leaves the others. Closing returns at once; where a slot
+        is used again before its compute has stopped, the new generation begins after that.
+        """
+
     def count_tokens(self, messages: Sequence[Message]) -> int:
         """Exact length of the prompt that `stream` would evaluate: the model's own chat template, with the mark that
         opens the assistant's turn."""
@@ -79,22 +93,23 @@ class Engine(Protocol):
 
 @runtime_checkable
 class KeepsPrefix(Protocol):
-    """An engine whose prompt cache can go into a file and come back; none of it while a stream runs.
+    """An engine whose prompt caches, one of each slot, can go into a file and come back; none of it while a stream
+    runs there.
 
     `prefix_key` names all that the content depends on beside the tokens, which the file holds itself: model, engine,
-    version. `held_tokens` is about how many tokens the cache holds.
+    version.
     """
 
     @property
     def prefix_key(self) -> str: ...
 
-    @property
-    def held_tokens(self) -> int: ...
+    def held_tokens(self, slot: int = 0) -> int:
+        """About how many tokens the cache holds."""
 
-    def save_prefix(self, file: Path) -> int:
+    def save_prefix(self, file: Path, slot: int = 0) -> int:
         """Write what the cache holds over `file`; how many tokens that is. Raises EngineFailed."""
 
-    def load_prefix(self, file: Path) -> int:
+    def load_prefix(self, file: Path, slot: int = 0) -> int:
         """Take the cache's place from `file`; how many tokens that is. The next prompt reuses what it shares with
         them. Raises EngineFailed, and the cache is then empty or as it was."""
 
@@ -163,8 +178,9 @@ def open_engine(
     models: ModelSettings,
     openai: OpenAISettings,
     environ: Mapping[str, str],
+    slots: int = 1,
 ) -> Engine:
-    """Make the chosen engine, not yet loaded; imports the one module it needs.
+    """Make the chosen engine, not yet loaded; imports the one module it needs. It has `slots` slots, or fewer.
 
     `model` is what the user calls it; `path` is its GGUF file (llamacpp) or folder (mlx), None for the others. The
     key of an OpenAI-compatible endpoint is TERMRAG_OPENAI_API_KEY of `environ`. Raises ModelMissing without a path.
@@ -172,17 +188,23 @@ def open_engine(
     if choice.name == "scripted":
         from termrag.engines.scripted import ScriptedEngine
 
-        return ScriptedEngine(models.script, model=model, context_tokens=models.context_tokens)
+        return ScriptedEngine(
+            models.script,
+            model=model,
+            context_tokens=models.context_tokens,
+            slots=slots,
+            tokens_per_s=models.script_tokens_per_s,
+        )
     if choice.name == "openai":
         from termrag.engines.openai import OpenAIEngine
 
-        return OpenAIEngine(openai, api_key=environ.get("TERMRAG_OPENAI_API_KEY", ""))
+        return OpenAIEngine(openai, api_key=environ.get("TERMRAG_OPENAI_API_KEY", ""), slots=slots)
     if path is None:
         raise ModelMissing(f"the model {model} is not on this machine", f"termrag models pull {model}")
     if choice.name == "mlx":
         from termrag.engines.mlx import MLXEngine
 
-        return MLXEngine(path, model=model, context_tokens=models.context_tokens)
+        return MLXEngine(path, model=model, context_tokens=models.context_tokens, slots=slots)
     from termrag.engines.llamacpp import LlamaCppEngine
 
-    return LlamaCppEngine(path, model=model, context_tokens=models.context_tokens, threads=models.threads)
+    return LlamaCppEngine(path, model=model, context_tokens=models.context_tokens, threads=models.threads, slots=slots)

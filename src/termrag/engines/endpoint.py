@@ -14,10 +14,10 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from termrag.engines.generation import Feed
 from termrag.errors import ConfigError, EngineFailed
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ class Exchange:
     """One request and its event stream: `items` gives parsed chunks, then None, Lost, or an EngineFailed."""
 
     def __init__(self, endpoint: Endpoint, route: str, body: dict[str, Any]) -> None:
-        self.items: SimpleQueue[dict[str, Any] | Lost | EngineFailed | None] = SimpleQueue()
+        self.items: Feed[dict[str, Any] | Lost | EngineFailed | None] = Feed()
         self._endpoint = endpoint
         self._stopped = threading.Event()
         self._socket: socket.socket | None = None

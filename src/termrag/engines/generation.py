@@ -11,15 +11,20 @@ import time
 import weakref
 from collections.abc import Generator, Iterable, Sequence
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from types import MappingProxyType
+from typing import Any, Generic, TypeVar
 
-from termrag.engines import EngineEvent
+from termrag.engines import EngineEvent, Piece, Prefill, Stream
 from termrag.errors import EngineFailed
+from termrag.pending import Pending
 from termrag.records import Usage
 
 # A chat template may ask for today's date (Llama 3.2 does). A fixed one keeps the prompt cache valid overnight; this is
 # that template's own default. Models that can think aloud are asked not to: the passages are the reasoning.
 TEMPLATE_VALUES = MappingProxyType({"date_string": "26 Jul 2024", "enable_thinking": False})
+
+T = TypeVar("T")
 
 _HEAD_BYTES = 1 << 20
 REPETITION_WINDOW = 64  # tokens that the repetition penalty looks back on
@@ -121,13 +126,57 @@ def too_long(prompt_tokens: int, context_length: int) -> EngineFailed:
     )
 
 
-class LatestStream:
-    """Remembers the last stream of an engine, weakly, so that the next one can end it: an engine has one cache."""
+class Feed(Generic[T]):
+    """Items from one thread to another, which either blocks for the next or is told when it comes."""
 
     def __init__(self) -> None:
-        self._last: weakref.ref[Generator[EngineEvent, None, None]] | None = None
+        self._items: SimpleQueue[T] = SimpleQueue()
+        self._wanted: Pending | None = None
 
-    def replace(self, stream: Generator[EngineEvent, None, None]) -> Generator[EngineEvent, None, None]:
+    def put(self, item: T) -> None:
+        self._items.put(item)
+        wanted, self._wanted = self._wanted, None
+        if wanted is not None:
+            wanted.end()
+
+    def get(self, timeout_s: float | None = None) -> T:
+        """Block for the next item. Raises queue.Empty."""
+        return self._items.get(timeout=timeout_s)
+
+    def take(self) -> T | Pending:
+        """The next item, or what is over once there is one."""
+        try:
+            return self._items.get_nowait()
+        except Empty:
+            wanted = self._wanted = Pending()
+        if not self._items.empty():  # it came before anyone could be told
+            wanted.end()
+        return wanted
+
+
+def waiting(events: Stream, beat_s: float | None = None) -> Generator[EngineEvent, None, None]:
+    """For a caller who has nothing else to do: block where something is pending. With `beat_s` whoever pulls gets an
+    event at least so often, and with it the chance to close."""
+    last: EngineEvent = Piece("")
+    with contextlib.closing(events):
+        for event in events:
+            if not isinstance(event, Pending):
+                last = event
+                yield event
+                continue
+            try:
+                event.wait(beat_s)
+            except TimeoutError:
+                yield last if isinstance(last, Prefill) and last.done < last.total else Piece("")
+
+
+class LatestStream:
+    """Remembers the last stream of an engine's slot, weakly, so that the next one can end it: a slot has one cache."""
+
+    def __init__(self) -> None:
+        self._last: weakref.ref[Generator[Any, None, None]] | None = None
+
+    def replace(self, stream: Generator[T, None, None]) -> Generator[T, None, None]:
         """Close the last stream, if it still runs, and remember this one."""
         self.close()
         self._last = weakref.ref(stream)
@@ -145,6 +194,29 @@ class LatestStream:
         self._last = None
         if last is not None:
             last.close()
+
+
+class LatestStreams:
+    """The same for each slot."""
+
+    def __init__(self) -> None:
+        self._slots: dict[int, LatestStream] = {}
+
+    def alone(self, stream: Generator[T, None, None]) -> Generator[T, None, None]:
+        """Close the last stream of every slot and remember this one, in slot 0."""
+        self.close()
+        return self.beside(0, stream)
+
+    def beside(self, slot: int, stream: Generator[T, None, None]) -> Generator[T, None, None]:
+        return self._slots.setdefault(slot, LatestStream()).replace(stream)
+
+    def is_running(self, slot: int) -> bool:
+        return slot in self._slots and self._slots[slot].is_running
+
+    def close(self) -> None:
+        """Close them all; idempotent."""
+        for latest in self._slots.values():
+            latest.close()
 
 
 def return_memory() -> None:

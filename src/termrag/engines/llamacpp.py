@@ -18,14 +18,14 @@ import threading
 from collections.abc import Generator, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Any
 
-from termrag.engines import Done, EngineEvent, Piece, Prefill
+from termrag.engines import Done, EngineEvent, Piece, Prefill, Stream
 from termrag.engines.generation import (
     REPETITION_WINDOW,
     TEMPLATE_VALUES,
-    LatestStream,
+    Feed,
+    LatestStreams,
     StopFilter,
     Stopwatch,
     prefix_key,
@@ -43,21 +43,27 @@ _LONGEST_SOCKET_PATH = 100  # sun_path holds 104 bytes on macOS, 108 on Linux
 
 
 class LlamaCppEngine:
-    """One GGUF model. `threads` 0 uses every core this process may run on."""
+    """One GGUF model. `threads` 0 uses every core this process may run on.
+
+    Slots are llama.cpp's own: what they generate at the same time goes through the model in one batch. Each has a
+    context of its own; one that all share would take less memory, but be searched by each token of every slot.
+    """
 
     name = "llamacpp"
 
-    def __init__(self, path: Path, *, model: str, context_tokens: int, threads: int = 0) -> None:
+    def __init__(self, path: Path, *, model: str, context_tokens: int, threads: int = 0, slots: int = 1) -> None:
         self.model = model
         self.context_length = context_tokens
+        self.slots = slots
         self._path = path
         self._wanted_context = context_tokens
         self._threads = threads or _usable_cores()
         self._server: Any = None
         self._socket: Path | None = None
         self._key = ""
-        self._latest = LatestStream()
-        self._run: _Run | None = None
+        self._latest = LatestStreams()
+        self._runs: dict[int, _Run] = {}  # the last of each slot
+        self._leaving: list[_Run] = []  # closed, but perhaps still at their last step
 
     def load(self) -> None:
         """Make ready; idempotent. Raises ModelMissing, or EngineFailed for a damaged or unsupported file."""
@@ -82,12 +88,10 @@ class LlamaCppEngine:
 
     def stream(self, messages: Sequence[Message], sampling: Sampling) -> Generator[EngineEvent, None, None]:
         """As the contract says. Closing stops within one token, or about one batch of 256 prompt tokens."""
-        return self._latest.replace(self._generate(messages, sampling))
+        return self._latest.alone(self._generate(messages, sampling))
 
     def _generate(self, messages: Sequence[Message], sampling: Sampling) -> Generator[EngineEvent, None, None]:
-        watch = Stopwatch()
-        self.load()
-        run = self._run = _Run(self._server, _body(messages, sampling), StopFilter(sampling.stop), watch)
+        run = self._begin(0, messages, sampling)
         try:
             while True:
                 event = run.events.get()
@@ -98,6 +102,34 @@ class LlamaCppEngine:
                     return
         finally:
             run.stop()
+
+    def stream_in(self, slot: int, messages: Sequence[Message], sampling: Sampling) -> Stream:
+        """As the contract says. Closing returns at once; the compute stops as soon as that of `stream`."""
+        return self._latest.beside(slot, self._generate_in(slot, messages, sampling))
+
+    def _generate_in(self, slot: int, messages: Sequence[Message], sampling: Sampling) -> Stream:
+        run = self._begin(slot, messages, sampling)
+        try:
+            while True:
+                event = run.events.take()
+                if isinstance(event, EngineFailed):
+                    raise event
+                yield event
+                if isinstance(event, Done):
+                    return
+        finally:
+            run.leave()
+            self._leaving = [each for each in self._leaving if each.is_alive]
+            self._leaving.append(run)
+
+    def _begin(self, slot: int, messages: Sequence[Message], sampling: Sampling) -> _Run:
+        watch = Stopwatch()
+        self.load()
+        body = _body(messages, sampling)
+        if self.slots > 1:
+            body["id_slot"] = slot
+        run = self._runs[slot] = _Run(self._server, body, StopFilter(sampling.stop), watch)
+        return run
 
     def count_tokens(self, messages: Sequence[Message]) -> int:
         """Exact length of the prompt, by the template and the tokenizer in the model's file."""
@@ -111,19 +143,21 @@ class LlamaCppEngine:
     def prefix_key(self) -> str:
         return prefix_key(self._path, f"llamacpp {_CACHE_TYPE}", version("xllamacpp"), self.context_length)
 
-    @property
-    def held_tokens(self) -> int:
-        return self._run.held_tokens if self._run is not None else 0
+    def held_tokens(self, slot: int = 0) -> int:
+        return self._runs[slot].held_tokens if slot in self._runs else 0
 
-    def save_prefix(self, file: Path) -> int:
-        """As the contract says; nothing while a stream runs."""
-        return 0 if self._latest.is_running else int(self._slot("save", file)["n_saved"])
+    def save_prefix(self, file: Path, slot: int = 0) -> int:
+        """As the contract says; nothing while a stream runs in the slot."""
+        return 0 if self._is_running(slot) else int(self._slot("save", file, slot)["n_saved"])
 
-    def load_prefix(self, file: Path) -> int:
-        """As the contract says; nothing while a stream runs."""
-        return 0 if self._latest.is_running else int(self._slot("restore", file)["n_restored"])
+    def load_prefix(self, file: Path, slot: int = 0) -> int:
+        """As the contract says; nothing while a stream runs in the slot."""
+        return 0 if self._is_running(slot) else int(self._slot("restore", file, slot)["n_restored"])
 
-    def _slot(self, action: str, file: Path) -> Any:
+    def _is_running(self, slot: int) -> bool:
+        return self._latest.is_running(slot) or (slot in self._runs and self._runs[slot].is_alive)
+
+    def _slot(self, action: str, file: Path, slot: int) -> Any:
         """llama.cpp reads and writes bare names in one folder: a link there leads to the file."""
         self.load()
         assert self._socket is not None
@@ -131,7 +165,7 @@ class LlamaCppEngine:
         link.unlink(missing_ok=True)
         link.symlink_to(file.absolute())
         try:
-            return self._request("POST", f"/slots/0?action={action}", {"filename": link.name})
+            return self._request("POST", f"/slots/{slot}?action={action}", {"filename": link.name})
         finally:
             link.unlink(missing_ok=True)
 
@@ -146,16 +180,20 @@ class LlamaCppEngine:
 
     def _leave(self) -> None:
         """Stop the native thread: one that calls back into a dying interpreter aborts the process."""
-        if self._run is not None:
-            self._run.stop()
+        runs = [*self._runs.values(), *self._leaving]
+        for run in runs:
+            run.leave()
+        for run in runs:
+            run.stop()
         if self._socket is not None:
             shutil.rmtree(self._socket.parent, ignore_errors=True)
-        self._run = self._socket = None
+        self._runs, self._leaving, self._socket = {}, [], None
 
     def _parameters(self, xllamacpp: Any) -> Any:
         params = xllamacpp.CommonParams()
         params.model.path = str(self._path)
-        params.n_ctx, params.n_parallel = self.context_length, 1
+        params.n_ctx, params.n_parallel = self.context_length * self.slots, self.slots
+        params.kv_unified = False
         params.cpuparams.n_threads = params.cpuparams_batch.n_threads = self._threads
         params.n_batch = params.n_ubatch = _BATCH_TOKENS
         params.cache_ram_mib = _CACHE_MIB
@@ -188,13 +226,13 @@ class LlamaCppEngine:
 
 
 class _Run:
-    """One generation on its own thread: the native call blocks, so its callback fills a queue that the caller drains.
+    """One generation on its own thread: the native call blocks, so its callback fills a feed that the caller drains.
 
-    The queue needs no bound of its own: llama.cpp decodes ahead of the callback anyway, to max_tokens at most.
+    The feed needs no bound of its own: llama.cpp decodes ahead of the callback anyway, to max_tokens at most.
     """
 
     def __init__(self, server: Any, body: dict[str, Any], stop: StopFilter, watch: Stopwatch) -> None:
-        self.events: SimpleQueue[EngineEvent | EngineFailed] = SimpleQueue()
+        self.events: Feed[EngineEvent | EngineFailed] = Feed()
         self._stop = stop
         self._watch = watch
         self._progress: dict[str, int] = {"total": 0, "cache": 0}
@@ -210,9 +248,17 @@ class _Run:
         """About what llama.cpp has of this prompt and its answer."""
         return self._progress["total"] + self._watch.generated
 
-    def stop(self) -> None:
-        """Make the next callback end the generation, and wait for it."""
+    @property
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def leave(self) -> None:
+        """Make the next callback end the generation."""
         self._stopped.set()
+
+    def stop(self) -> None:
+        """The same, and wait for it."""
+        self.leave()
         self._thread.join()
 
     def _call(self, server: Any, body: dict[str, Any]) -> None:

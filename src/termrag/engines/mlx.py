@@ -1,7 +1,8 @@
 """MLX through mlx-lm, on the calling thread: MLX binds its streams to the thread that uses them.
 
 The prompt is evaluated here, step by step, so that closing the stream stops between two steps; tokens then come from
-mlx-lm's own generation. One prompt cache is kept: whatever a new prompt shares with the last conversation is reused.
+mlx-lm's own generation. Of each slot one prompt cache is kept: whatever a new prompt shares with one of them is reused.
+With several slots, generations go through the model in one batch (mlx_batch).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from termrag.engines import Done, EngineEvent, Piece, Prefill
 from termrag.engines.generation import (
     REPETITION_WINDOW,
     TEMPLATE_VALUES,
-    LatestStream,
+    LatestStreams,
     StopFilter,
     Stopwatch,
     common_prefix,
@@ -28,6 +29,7 @@ from termrag.engines.generation import (
     return_memory,
     too_long,
 )
+from termrag.engines.mlx_batch import Batch, Held, can_batch
 from termrag.errors import EngineFailed, ModelMissing
 from termrag.records import Message, Sampling
 
@@ -41,9 +43,10 @@ class MLXEngine:
 
     name = "mlx"
 
-    def __init__(self, path: Path, *, model: str, context_tokens: int, step_tokens: int = 0) -> None:
+    def __init__(self, path: Path, *, model: str, context_tokens: int, step_tokens: int = 0, slots: int = 1) -> None:
         self.model = model
         self.context_length = context_tokens
+        self.slots = slots
         self._path = path
         self._wanted_context = context_tokens
         self._step_tokens = step_tokens
@@ -51,7 +54,8 @@ class MLXEngine:
         self._tokenizer: Any = None
         self._cache: list[Any] = []
         self._cached_ids: list[int] = []  # what the cache holds, token by token
-        self._latest = LatestStream()
+        self._latest = LatestStreams()
+        self._batch: Batch | None = None  # with more than one slot
 
     def load(self) -> None:
         """Make ready, on this thread; idempotent. Raises ModelMissing, or EngineFailed for a folder that is not a
@@ -70,10 +74,35 @@ class MLXEngine:
         trained = config.get("max_position_embeddings") or self._wanted_context
         self.context_length = min(self._wanted_context, trained)
         self._step_tokens = self._step_tokens or (_METAL_STEP_TOKENS if mx.metal.is_available() else _CPU_STEP_TOKENS)
+        if self.slots > 1 and not can_batch(self._model):
+            self.slots = 1
 
     def stream(self, messages: Sequence[Message], sampling: Sampling) -> Generator[EngineEvent, None, None]:
         """As the contract says, and on the thread that loads."""
-        return self._latest.replace(self._generate(messages, sampling))
+        return self._latest.alone(self._generate(messages, sampling))
+
+    def stream_in(
+        self, slot: int, messages: Sequence[Message], sampling: Sampling
+    ) -> Generator[EngineEvent, None, None]:
+        """As the contract says. Nothing is ever pending: pulling one stream steps all."""
+        self.load()
+        generate = self._generate(messages, sampling) if self.slots == 1 else self._batched(slot, messages, sampling)
+        return self._latest.beside(slot, generate)
+
+    def _batched(
+        self, slot: int, messages: Sequence[Message], sampling: Sampling
+    ) -> Generator[EngineEvent, None, None]:
+        watch = Stopwatch()
+        ids = self._ids(messages)
+        if len(ids) >= self.context_length:
+            raise too_long(len(ids), self.context_length)
+        limit = min(sampling.max_tokens, self.context_length - len(ids))
+        yield from self._the_batch().stream(slot, ids, sampling, limit, watch)
+
+    def _the_batch(self) -> Batch:
+        if self._batch is None:
+            self._batch = Batch(self._model, self._tokenizer, slots=self.slots, step_tokens=self._step_tokens)
+        return self._batch
 
     def _generate(self, messages: Sequence[Message], sampling: Sampling) -> Generator[EngineEvent, None, None]:
         watch = Stopwatch()
@@ -107,29 +136,29 @@ class MLXEngine:
         weights = next(iter(sorted(self._path.glob("model*.safetensors"))))
         return prefix_key(weights, f"mlx {_digest_of_small(self._path)}", versions, self.context_length)
 
-    @property
-    def held_tokens(self) -> int:
-        return len(self._cached_ids)
+    def held_tokens(self, slot: int = 0) -> int:
+        return len(self._held(slot).ids)
 
-    def save_prefix(self, file: Path) -> int:
-        """As the contract says; nothing while a stream runs."""
+    def save_prefix(self, file: Path, slot: int = 0) -> int:
+        """As the contract says; nothing while a stream runs in the slot."""
         from mlx_lm.models.cache import save_prompt_cache
 
-        if self._latest.is_running or not self._cached_ids:
+        held = self._held(slot)
+        if self._latest.is_running(slot) or not held.ids:
             return 0
         with _named_safetensors(file) as named:
             try:
-                save_prompt_cache(str(named), self._cache, {"ids": json.dumps(self._cached_ids)})
+                save_prompt_cache(str(named), held.layers, {"ids": json.dumps(held.ids)})
             except (RuntimeError, ValueError) as error:
                 raise EngineFailed(f"MLX could not save its prompt cache: {error}") from error
-        return len(self._cached_ids)
+        return len(held.ids)
 
-    def load_prefix(self, file: Path) -> int:
-        """As the contract says; nothing while a stream runs."""
+    def load_prefix(self, file: Path, slot: int = 0) -> int:
+        """As the contract says; nothing while a stream runs in the slot."""
         import mlx.core as mx
         from mlx_lm.models import cache as caches
 
-        if self._latest.is_running:
+        if self._latest.is_running(slot):
             return 0
         self.load()
         load_prompt_cache: Callable[..., Any] = caches.load_prompt_cache
@@ -142,12 +171,23 @@ class MLXEngine:
                 raise EngineFailed(f"MLX could not read a prompt cache: {error}") from error
         if not cache or cache[0].offset != len(ids):
             raise EngineFailed("the prompt cache is not whole")
-        self._cache, self._cached_ids = cache, ids
+        if self.slots > 1:
+            self._the_batch().held[slot] = Held(ids, cache)
+        else:
+            self._cache, self._cached_ids = cache, ids
         return len(ids)
+
+    def _held(self, slot: int) -> Held:
+        if self.slots > 1:
+            return self._the_batch().held.get(slot, Held([], [])) if self._batch else Held([], [])
+        return Held(self._cached_ids, self._cache)
 
     def close(self) -> None:
         """Free the model; idempotent."""
         self._latest.close()
+        if self._batch is not None:
+            self._batch.close()
+            self._batch = None
         was_loaded = self._model is not None
         self._model = self._tokenizer = None
         self._forget()

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Generator, Sequence
-from queue import Empty
 from typing import Any
 
 from termrag.config import OpenAISettings
-from termrag.engines import Done, EngineEvent, Piece, Prefill
+from termrag.engines import Done, EngineEvent, Piece, Prefill, Stream
 from termrag.engines.endpoint import Endpoint, Exchange, Lost
-from termrag.engines.generation import LatestStream, StopFilter, Stopwatch, too_long
+from termrag.engines.generation import LatestStreams, StopFilter, Stopwatch, too_long, waiting
 from termrag.errors import EngineFailed
+from termrag.pending import Pending
 from termrag.records import Message, Sampling
 
 _PARTS = re.compile(r"[A-Za-z]+|[^A-Za-z ]| {2,}")
@@ -26,15 +26,16 @@ _MESSAGE_TOKENS = 8  # the marks around one message
 
 
 class OpenAIEngine:
-    """One model of one endpoint."""
+    """One model of one endpoint. As many requests go out at once as there are `slots`; the endpoint sees to them."""
 
     name = "openai"
 
-    def __init__(self, settings: OpenAISettings, *, api_key: str) -> None:
+    def __init__(self, settings: OpenAISettings, *, api_key: str, slots: int = 1) -> None:
         self.model = settings.model
+        self.slots = slots
         self.context_length = settings.context_tokens
         self._endpoint = Endpoint(settings.url, api_key=api_key, timeout_s=settings.timeout_s, model=settings.model)
-        self._latest = LatestStream()
+        self._latest = LatestStreams()
         self._counter = ""  # how tokens are counted here: a key of _COUNTERS; empty: not known yet
         self._counted: dict[tuple[Message, ...], int] = {}
         self._scale = 1.0
@@ -46,9 +47,13 @@ class OpenAIEngine:
     def stream(self, messages: Sequence[Message], sampling: Sampling) -> Generator[EngineEvent, None, None]:
         """As the contract says. Repeats the request where the endpoint cannot be reached or is busy (429, 502, 503),
         until the first byte of an answer; a connection that breaks later ends in Done("lost")."""
-        return self._latest.replace(self._generate(messages, sampling))
+        return self._latest.alone(waiting(self._generate(messages, sampling), _HEARTBEAT_S))
 
-    def _generate(self, messages: Sequence[Message], sampling: Sampling) -> Generator[EngineEvent, None, None]:
+    def stream_in(self, slot: int, messages: Sequence[Message], sampling: Sampling) -> Stream:
+        """The same beside others."""
+        return self._latest.beside(slot, self._generate(messages, sampling))
+
+    def _generate(self, messages: Sequence[Message], sampling: Sampling) -> Stream:
         watch = Stopwatch()
         total = self.count_tokens(messages)
         if total >= self.context_length:
@@ -59,10 +64,9 @@ class OpenAIEngine:
         try:
             yield Prefill(0, total)
             while not answer.is_over:
-                try:
-                    item = exchange.items.get(timeout=_HEARTBEAT_S)
-                except Empty:
-                    yield Piece("") if answer.has_begun else Prefill(0, total)
+                item = exchange.items.take()
+                if isinstance(item, Pending):
+                    yield item
                     continue
                 if isinstance(item, EngineFailed):
                     raise item

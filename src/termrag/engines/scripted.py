@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import heapq
 import re
+import threading
+import time
 from collections.abc import Generator, Sequence
 from pathlib import Path
 
-from termrag.engines import Done, EngineEvent, Piece, Prefill
-from termrag.engines.generation import LatestStream, StopFilter, Stopwatch, common_prefix, too_long
+from termrag.engines import Done, EngineEvent, Piece, Prefill, Stream
+from termrag.engines.generation import LatestStreams, StopFilter, Stopwatch, common_prefix, too_long, waiting
 from termrag.errors import ConfigError
+from termrag.pending import Pending
 from termrag.records import Message, Sampling
 
 _TOKEN = re.compile(r"\s*\w{1,8}|\s*[^\w\s]|\s+")
@@ -19,19 +23,25 @@ class ScriptedEngine:
     """Answers the first call with the first answer, and so on; the last answer repeats.
 
     `script` is the text itself, or @FILE. Answers are separated by a line `---`. Tokens are words cut at eight
-    characters, single signs, and their leading white space.
+    characters, single signs, and their leading white space. With `tokens_per_s` each generation takes its time, as one
+    of a model would; 0: none.
     """
 
     name = "scripted"
 
-    def __init__(self, script: str, *, model: str, context_tokens: int) -> None:
+    def __init__(
+        self, script: str, *, model: str, context_tokens: int, slots: int = 1, tokens_per_s: float = 0.0
+    ) -> None:
         self.model = model
         self.context_length = context_tokens
+        self.slots = slots
         self._script = script
+        self._token_s = 1 / tokens_per_s if tokens_per_s else 0.0
+        self._clock = _Clock()
         self._answers: list[str] = []
         self._calls = 0
         self._cached: list[str] = []
-        self._latest = LatestStream()
+        self._latest = LatestStreams()
 
     def load(self) -> None:
         """Read the script; idempotent. Raises ConfigError if there is none."""
@@ -47,9 +57,13 @@ class ScriptedEngine:
 
     def stream(self, messages: Sequence[Message], sampling: Sampling) -> Generator[EngineEvent, None, None]:
         """Yield Prefill, one Piece per token, Done. Of the sampling, max_tokens and stop are honoured."""
-        return self._latest.replace(self._generate(messages, sampling))
+        return self._latest.alone(waiting(self._generate(messages, sampling)))
 
-    def _generate(self, messages: Sequence[Message], sampling: Sampling) -> Generator[EngineEvent, None, None]:
+    def stream_in(self, slot: int, messages: Sequence[Message], sampling: Sampling) -> Stream:
+        """The same beside others; the answers are given in the order in which the streams begin."""
+        return self._latest.beside(slot, self._generate(messages, sampling))
+
+    def _generate(self, messages: Sequence[Message], sampling: Sampling) -> Stream:
         watch = Stopwatch()
         self.load()
         prompt = _prompt(messages)
@@ -58,17 +72,21 @@ class ScriptedEngine:
         answer = self._answers[min(self._calls, len(self._answers) - 1)]
         self._calls += 1
         cached = min(common_prefix(self._cached, prompt), len(prompt) - 1)
-        self._cached = list(prompt)
+        self._cached = held = list(prompt)
         yield Prefill(cached, len(prompt))
         yield Prefill(len(prompt), len(prompt))
         stop, reason = StopFilter(sampling.stop), "stop"
         limit = min(sampling.max_tokens, self.context_length - len(prompt))
+        due_s = time.monotonic()
         for count, token in enumerate(_TOKEN.findall(answer)):
             if count == limit:
                 reason = "length"
                 break
+            due_s += self._token_s
+            while self._token_s and time.monotonic() < due_s:
+                yield self._clock.at(due_s)
             watch.token()
-            self._cached.append(token)
+            held.append(token)
             yield Piece(stop.feed(token))
             if stop.stopped:
                 break
@@ -84,6 +102,40 @@ class ScriptedEngine:
         """Forget the script and where it stood; idempotent."""
         self._latest.close()
         self._answers, self._calls, self._cached = [], 0, []
+
+
+class _Clock:
+    """Ends what is pending at its time, on one thread that lives while something is."""
+
+    def __init__(self) -> None:
+        self._due: list[tuple[float, int, Pending]] = []
+        self._count = 0
+        self._changed = threading.Condition()
+        self._is_running = False
+
+    def at(self, when_s: float) -> Pending:
+        """`when_s` is by time.monotonic()."""
+        pending = Pending()
+        with self._changed:
+            self._count += 1
+            heapq.heappush(self._due, (when_s, self._count, pending))
+            if not self._is_running:
+                self._is_running = True
+                threading.Thread(target=self._run, name="script", daemon=True).start()
+            self._changed.notify()
+        return pending
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                if not self._due:
+                    self._is_running = False
+                    return
+                if (wait_s := self._due[0][0] - time.monotonic()) > 0:
+                    self._changed.wait(wait_s)
+                    continue
+                pending = heapq.heappop(self._due)[2]
+            pending.end()
 
 
 def _read_script(script: str) -> str:

@@ -6,15 +6,18 @@ from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 from termrag import conversing
 from termrag.events import Answered, AskEvent
-from termrag.rag.door import Door
+from termrag.rag.door import EMBED_SLICE, Door
 from termrag.records import Filters, Hit, Message, Sampling
 from termrag.turns import Turn
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from termrag.answer import Evidence, Request
     from termrag.context import Handed
     from termrag.followup import Resolved
@@ -40,22 +43,27 @@ class Asking(Door):
         attached: Sequence[str | Path] = (),
         history: Sequence[Message] = (),
         general: bool = False,
+        system: str = "",
     ) -> AsyncGenerator[AskEvent, None]:
         """Answer a question, ending with Answered.
 
         With `session`, the id of one, the turn is kept and follows `parent`: the end of the current branch for None,
         nothing for an empty text; with `recall` the answer remembers other conversations. With `context`, or files that
-        are `attached`, the answer rests on these instead of the library; `general` asks the model alone. Raises
-        UnreadableFile, ModelMissing, EngineFailed, LibraryMismatch, StoreUnavailable, or NotFound for the session.
+        are `attached`, the answer rests on these instead of the library; `general` asks the model alone. `system` is
+        added to the instructions of the model. Raises UnreadableFile, ModelMissing, EngineFailed, LibraryMismatch,
+        StoreUnavailable, or NotFound for the session.
         """
         texts = await self._disk.run(self._handed, context, context_name, attached)
         turns = await self._disk.run(conversing.turns_before, self._parts, session, parent, history)
         request = self._request(question, turns, texts, None if general else filters or Filters(), sampling)
+        request = replace(request, system=system)
 
         def start() -> Iterator[AskEvent]:
             if session is None:
-                return self._parts.answers(request)
-            return conversing.kept(self._parts, replace(request, session_id=session), parent, recall)
+                events = self._parts.answers(request)
+            else:
+                events = conversing.kept(self._parts, replace(request, session_id=session), parent, recall)
+            return cast("Iterator[AskEvent]", events)  # the lane sees to what is pending
 
         async with aclosing(self._models.stream(start)) as events:
             async for event in events:
@@ -114,6 +122,19 @@ class Asking(Door):
     ) -> list[Hit]:
         """The best chunks for a query, best first. The query may carry filters such as `type:pdf`."""
         return await self._models.run(self._parts.search, query, limit, filters or Filters(), mode)
+
+    async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """One unit vector per text, shape (len(texts), dimension); a few texts at a time, so that others have their
+        turns between. Raises ModelMissing or EngineFailed."""
+        import numpy as np
+
+        slices = [texts[start : start + EMBED_SLICE] for start in range(0, len(texts), EMBED_SLICE)]
+        return np.concatenate([await self._models.run(self._parts.embed, part) for part in slices])
+
+    async def count_tokens(self, texts: Sequence[str]) -> int:
+        """How many tokens the embedding model sees in these texts, special ones left out."""
+        count = self._parts.embedder().count_tokens
+        return await self._models.run(lambda: sum(map(count, texts)))
 
 
 def _log(event: Answered) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_EMBED_SLICE = 16  # texts embedded before whoever else waits for the models has a turn
+EMBED_SLICE = 16  # texts embedded before whoever else waits for the models has a turn
 
 
 class Door:
@@ -95,5 +95,5 @@ class Door:
         """Vectors, computed on the models lane a few texts at a time, so that a chat there keeps its turns."""
         import numpy as np
 
-        slices = [texts[start : start + _EMBED_SLICE] for start in range(0, len(texts), _EMBED_SLICE)]
+        slices = [texts[start : start + EMBED_SLICE] for start in range(0, len(texts), EMBED_SLICE)]
         return np.concatenate([self._models.call(self._parts.embed, part) for part in slices])

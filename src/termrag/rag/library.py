@@ -120,6 +120,10 @@ class Library(Door):
         """What whoever reads should know of the library now, such as that its server does not answer."""
         return await self._disk.run(self._parts.notices)
 
+    async def library_version(self) -> int:
+        """Another number after every change of the index; 0 where nothing is indexed."""
+        return await self._disk.run(lambda: self._parts.store().version() if self._parts.has_library() else 0)
+
     async def optimize(self) -> bool:
         """Compact and index the store now; True if anything was done."""
         return await self._disk.run(self._parts.optimize)

@@ -82,6 +82,11 @@ class Models(Door):
         self._environ = connection.with_stored_key(self._given, self.paths)
         await self._models.run(self._parts.change_environ, self._environ)
 
+    def write_at_once(self, answers: int) -> None:
+        """Let a local model write so many answers at the same time, from its next loading on; each takes memory for a
+        context of its own. What is asked beyond that waits."""
+        self._parts.chats.slots = answers
+
     @property
     def loaded_model(self) -> str | None:
         """The chat model that is in memory."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from termrag.logs import logger
-from termrag.server import checking, wire
+from termrag.server import checking, uploads, wire
 from termrag.server.middlewares import OPERATION, STATE, let_in, on_prepare, outermost, same_place
 from termrag.server.operations import Call, Operation
 from termrag.server.routes import OPERATIONS
@@ -59,6 +59,7 @@ def _handler(operation: Operation):  # type: ignore[no-untyped-def]  # aiohttp's
 async def _beside(app: web.Application) -> AsyncIterator[None]:
     """Jobs, and models that are unloaded when nobody asks; both end with the server."""
     state = app[STATE]
+    await asyncio.to_thread(uploads.clear, state.rag.paths.state / "uploads")
     state.jobs.start()
     idle = asyncio.create_task(_unload_when_idle(app))
     yield
@@ -66,7 +67,9 @@ async def _beside(app: web.Application) -> AsyncIterator[None]:
     with suppress(asyncio.CancelledError):
         await idle
     await state.runs.close()
+    await state.mcp.close()
     await state.jobs.close()
+    await asyncio.to_thread(state.traces.close)
 
 
 async def _unload_when_idle(app: web.Application) -> None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from termrag.errors import NotFound, TermragError
 from termrag.events import Finished
-from termrag.logs import logger
+from termrag.logs import log_bug
 from termrag.server.faults import Refused
 from termrag.wire import event
 
@@ -135,8 +135,8 @@ class Jobs:
             result = await self._carry_out(job)
         except TermragError as error:
             self._end(job.id, "failed", error=error.message, hint=error.hint)
-        except Exception:  # one bad job must not end the others
-            logger.exception("job broke kind=%s", job.kind)
+        except Exception as error:  # one bad job must not end the others
+            log_bug(f"job broke kind={job.kind}", error)
             self._end(job.id, "failed", error="something went wrong here", hint="the log has the details")
         else:
             if result.get("failed") and not result.get("indexed"):

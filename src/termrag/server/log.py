@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 import logging.handlers
+import re
 import sys
 from collections.abc import Mapping, MutableMapping
 from pathlib import Path
@@ -12,6 +13,9 @@ from typing import Any
 
 import structlog
 
+from termrag.logs import silence
+
+_LIKE_SECRETS = re.compile(r"termrag_[0-9a-f]{8}_[\w-]+|\beyJ[\w-]+\.[\w-]+\.[\w-]*")
 _SECRETS = ("authorization", "key", "token", "secret", "password", "api_key")
 
 
@@ -29,6 +33,8 @@ def open_logs(form: str, audit_file: Path, *, debug: bool = False) -> None:
         logger.handlers = handlers  # type: ignore[assignment]
         logger.setLevel(logging.DEBUG if debug else logging.INFO)
         logger.propagate = False
+    # They quote the requests that they cannot read, keys and all.
+    silence("aiohttp", "mcp", "sse_starlette")
     structlog.configure(
         processors=[
             structlog.stdlib.add_log_level,
@@ -57,5 +63,17 @@ def log(name: str = "server") -> Any:
 
 
 def mask_secrets(_: Any, __: str, entry: MutableMapping[str, Any]) -> Mapping[str, Any]:
-    """Replace what is named like a secret."""
-    return {name: "***" if name.lower() in _SECRETS else value for name, value in entry.items()}
+    """Replace what is named like a secret, and what looks like a key or a token wherever it stands."""
+    return {name: "***" if name.lower() in _SECRETS else _masked(value) for name, value in entry.items()}
+
+
+def _masked(value: Any) -> Any:
+    match value:
+        case str():
+            return _LIKE_SECRETS.sub("***", value)
+        case Mapping():
+            return {name: "***" if str(name).lower() in _SECRETS else _masked(each) for name, each in value.items()}
+        case list() | tuple():
+            return [_masked(each) for each in value]
+        case _:
+            return value

@@ -30,7 +30,7 @@ _ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 
 # Pages come with scripts and styles of this server alone; nothing may frame them.
-_HEADERS = {
+HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
@@ -49,15 +49,19 @@ async def outermost(request: web.Request, handler: Handler) -> web.StreamRespons
     given = request.headers.get("X-Request-ID", "")
     request_id.set(given if _ID.fullmatch(given) else secrets.token_hex(8))
     begun, status = time.perf_counter(), 500
-    try:
-        response = await _answered(request, handler)
-        status = response.status
-        return response
-    except asyncio.CancelledError:
-        status = 499  # the client is gone
-        raise
-    finally:
-        _note(request, status, time.perf_counter() - begun)
+    traces, operation = request.app[STATE].traces, operation_of(request)
+    route = operation.path if operation else "other"
+    with traces.request(request.method, route, request.headers, request_id.get()) as span:
+        try:
+            response = await _answered(request, handler)
+            status = response.status
+            return response
+        except asyncio.CancelledError:
+            status = 499  # the client is gone
+            raise
+        finally:
+            traces.ended(span, status)
+            _note(request, status, time.perf_counter() - begun)
 
 
 async def _answered(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -67,13 +71,13 @@ async def _answered(request: web.Request, handler: Handler) -> web.StreamRespons
         raise
     except Exception as error:  # one of the three renderers of errors
         wire.log_bug(error, request_id.get())
-        response = faults.response(error, request_id.get())
+        response = faults.response(error, request_id.get(), openai=request.path.startswith("/v1/"))
     return response
 
 
 async def on_prepare(request: web.Request, response: web.StreamResponse) -> None:
     """The headers of every answer, also of those that stream."""
-    for name, value in _HEADERS.items():
+    for name, value in HEADERS.items():
         if name not in response.headers or name == "Server":
             response.headers[name] = value
     response.headers["X-Request-ID"] = request_id.get()

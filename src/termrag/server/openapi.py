@@ -12,7 +12,6 @@ from pydantic.dataclasses import is_pydantic_dataclass
 
 from termrag import __version__
 from termrag.server.checking import adapter
-from termrag.server.faults import Fault
 from termrag.server.operations import Operation
 
 _REF = "#/components/schemas/{model}"
@@ -43,7 +42,6 @@ def document(operations: Sequence[Operation]) -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for each in operations:
         paths.setdefault(each.path, {})[each.method.lower()] = _described(each, schemas)
-    _schema(Fault, schemas, mode="serialization")
     for name, more in _ON_THE_WIRE.items():
         if name in schemas:
             schemas[name]["properties"] |= more
@@ -112,7 +110,7 @@ def _responses(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
         good["content"] = {kind: {} for kind in (operation.media_type, *operation.other_media_types)}
     if operation.streams:
         good["content"]["text/event-stream"] = {}
-    fault = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Fault"}}}}
+    fault = {"content": {"application/json": {"schema": _schema(operation.fault, schemas, mode="serialization")}}}
     bad = {"description": "What went wrong, and what to do about it", **fault}
     return {str(operation.status): good, "4XX": bad, "5XX": bad}
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from termrag.server.faults import Fault
+
 if TYPE_CHECKING:
     from termrag.rag import Rag
     from termrag.server.state import State
@@ -49,7 +51,8 @@ class Operation:
     """One endpoint. A handler returns what is sent as JSON with `status`, or a response that it has prepared itself.
 
     `scope` None: anybody may call it. `body` and `query` are dataclasses whose fields are checked; `result` is the type
-    of the JSON answer, None where there is none; `multipart` takes files; `streams` may answer with server-sent events.
+    of the JSON answer, None where there is none; `multipart` takes files; `streams` may answer with server-sent events;
+    `fault` is the shape of its errors.
     """
 
     method: str
@@ -66,6 +69,7 @@ class Operation:
     streams: bool = False
     media_type: str = "application/json"
     other_media_types: tuple[str, ...] = ()
+    fault: Any = Fault
 
     @property
     def name(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from termrag.records import Document, Hit, IndexedChunk, ModelInfo
+from termrag.records import Document, DocumentState, Hit, IndexedChunk, ModelInfo
 from termrag.server.jobs import Job
 from termrag.turns import SessionInfo
 from termrag.watchstate import WatchedFolder
@@ -77,6 +77,37 @@ class Jobs:
 @dataclass(frozen=True, slots=True)
 class Models:
     models: tuple[ModelInfo, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelStatus:
+    """Which models are chosen and which is in memory: `loaded` None for none, or the one before while it ends its
+    answers. The models are unloaded once they have been `idle_s` of `keep_alive_s` seconds without a question."""
+
+    engine: str
+    chat: str
+    is_here: bool
+    loaded: str | None
+    embedding: str
+    answers_in_progress: int
+    questions_waiting: int
+    idle_s: float
+    keep_alive_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Processing:
+    """How far a document is. `unembedded` of its `chunks` are found by their words only so far; `jobs` still have to
+    look at it."""
+
+    document_id: str
+    state: DocumentState
+    chunks: int
+    unembedded: int
+    error: str
+    hint: str
+    warnings: tuple[str, ...]
+    jobs: tuple[Job, ...]
 
 
 @dataclass(frozen=True, slots=True)

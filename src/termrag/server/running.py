@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import signal
 import socket
 import struct
@@ -17,13 +18,17 @@ from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
 from termrag.errors import ConfigError, LibraryBusy
+from termrag.logs import log_bug
 from termrag.server.app import make_app
+from termrag.server.faults import Fault, data
 from termrag.server.log import log
+from termrag.server.middlewares import HEADERS
 
 if TYPE_CHECKING:
     from termrag.rag import Rag
 
 _GRACE_S = 4.0
+_OWN_FILES = 512  # of the index, the models and the logs
 _KEEP_S = 75.0  # a connection may rest between requests
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -32,6 +37,7 @@ async def serve(rag: Rag, *, ready: Callable[[str, int], None], until: asyncio.E
     """Serve until SIGTERM, SIGINT or `until`. `ready` is told the address and port once both sockets are open.
     Raises ConfigError for an address that cannot be had, LibraryBusy if another server has the Unix socket."""
     settings = rag.config.server
+    _allow_files(settings.connections)
     stop = until or asyncio.Event()
     _hear(stop)
     runner = web.AppRunner(
@@ -59,6 +65,18 @@ async def serve(rag: Rag, *, ready: Callable[[str, int], None], until: asyncio.E
         await runner.cleanup()
 
 
+def _allow_files(connections: int) -> None:
+    """Let the process have a file for each connection beside its own, as far as the system lets it."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + _OWN_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
 async def _close(server: asyncio.Server, path: Path | None = None) -> None:
     """Take no more connections; those that are open end with the runner."""
     server.close()
@@ -68,28 +86,38 @@ async def _close(server: asyncio.Server, path: Path | None = None) -> None:
 
 class Gate:
     """Makes the protocol of each connection: not more than `most`, none of another user by the Unix socket, and none
-    that says nothing for `silent_s`."""
+    that says nothing for `silent_s`. Where all are taken, who comes has the place of who has rested longest, so that
+    a crowd which only holds connections keeps nobody out."""
 
     def __init__(self, server: web.Server, most: int, silent_s: float) -> None:
         self._server = server
         self._most = most
         self._silent_s = silent_s
-        self._open: set[_Connection] = set()
+        self._open: dict[_Connection, None] = {}  # in the order of their coming
 
     def __call__(self) -> asyncio.BaseProtocol:
         options = {"access_log": None, "keepalive_timeout": _KEEP_S, "lingering_time": 2.0}
         return _Connection(self._server, loop=asyncio.get_running_loop(), gate=self, **options)
 
     def enter(self, connection: _Connection, transport: asyncio.Transport) -> None:
-        self._open.add(connection)
         is_stranger = _is_unix(transport) and not _is_mine(transport)
-        if is_stranger or len(self._open) > self._most:
+        if is_stranger or (len(self._open) >= self._most and not self._make_room()):
             transport.abort()
-        else:
-            asyncio.get_running_loop().call_later(self._silent_s, self._close_silent, connection)
+            return
+        self._open[connection] = None
+        asyncio.get_running_loop().call_later(self._silent_s, self._close_silent, connection)
 
     def leave(self, connection: _Connection) -> None:
-        self._open.discard(connection)
+        self._open.pop(connection, None)
+
+    def _make_room(self) -> bool:
+        """Close a connection on which nothing is being answered; False if there is none."""
+        resting = next((each for each in self._open if each.is_resting), None)
+        if resting is None or resting.transport is None:
+            return False
+        resting.transport.abort()
+        self.leave(resting)
+        return True
 
     def _close_silent(self, connection: _Connection) -> None:
         """A connection that has not brought one whole request by now is closed."""
@@ -109,6 +137,27 @@ class _Connection(RequestHandler):
     @property
     def has_asked(self) -> bool:
         return self._request_count > 0
+
+    @property
+    def is_resting(self) -> bool:
+        """Whether no request is being answered."""
+        return self._current_request is None and not self._messages
+
+    def handle_error(
+        self, request: Any, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> web.StreamResponse:
+        """What is no HTTP is answered in the one shape of errors; none of it goes into a log."""
+        if request.writer.output_size > 0:
+            raise ConnectionError("half an answer is sent already")
+        number = secrets.token_hex(8)
+        if status >= 500 and exc is not None:
+            log_bug(f"bug request_id={number}", exc)
+        log().info("not http", request_id=number, status=status)
+        code, words = ("internal", "something went wrong here") if status >= 500 else ("bad_request", "this is no HTTP")
+        response = web.json_response(data(Fault(code, words, "", number)), status=status)
+        response.headers.update({**HEADERS, "X-Request-ID": number})
+        response.force_close()
+        return response
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)

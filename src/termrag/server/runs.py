@@ -4,8 +4,10 @@ from where a client lost it."""
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import secrets
+from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -31,14 +33,15 @@ class Item:
 
 @dataclass(slots=True)
 class Run:
-    """One answer. `owner` is who may listen."""
+    """One answer. `owners` are who may listen, and how often each has asked for it."""
 
     id: str
-    owner: str
+    owners: Counter[str]
     items: list[Item] = field(default_factory=list)
     answer: Answer | None = None
     error: BaseException | None = None
     is_over: bool = False
+    is_given_up: bool = False
     listeners: int = 0
     _more: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
@@ -68,6 +71,11 @@ class Run:
             await more.wait()
 
 
+def key_of(*what: object) -> str:
+    """A key for `join`, equal for equal values."""
+    return hashlib.sha256(repr(what).encode("utf-8", "surrogatepass")).hexdigest()
+
+
 class Runs:
     """All answers of the last minute, by id. A run that nobody listens to ends after `resume_s`."""
 
@@ -81,21 +89,31 @@ class Runs:
     def active(self) -> int:
         return sum(not run.is_over for run in self._runs.values())
 
-    def start(self, ask: Ask, *, owner: str, request_id: str, same: str = "") -> Run:
-        """Begin an answer, or join one in hand that has the same key `same`."""
-        if same and (joined := self._same.get(same)) is not None and not joined.is_over:
-            return joined
-        run = Run(secrets.token_urlsafe(9), owner)
+    def join(self, same: str, owner: str) -> Run | None:
+        """The answer in hand to the same question, if there is one; it is the owner's too from now on."""
+        run = self._same.get(same) if same else None
+        if run is None or run.is_over or run.is_given_up:
+            return None
+        run.owners[owner] += 1
+        return run
+
+    def start(
+        self, ask: Ask, *, owner: str, request_id: str, same: str = "", at_end: Callable[[], object] | None = None
+    ) -> Run:
+        """Begin an answer, which others with the same key `same` may join. `at_end` is called in any case, also if the
+        answer never began."""
+        run = Run(secrets.token_urlsafe(9), Counter([owner]))
         self._runs[run.id] = run
         if same:
             self._same[same] = run
-            run.owner = ""  # several owners: only who joined holds its id
         run.task = asyncio.create_task(self._write(run, ask, request_id, same))
+        if at_end is not None:
+            run.task.add_done_callback(lambda _: at_end())
         return run
 
     def find(self, run_id: str, owner: str) -> Run | None:
         run = self._runs.get(run_id)
-        return run if run is not None and run.owner in ("", owner) else None
+        return run if run is not None and owner in run.owners else None
 
     async def events(self, run: Run, after: int = 0) -> AsyncIterator[Item]:
         """Listen to a run. Who leaves last before its end has `resume_s` to come back."""
@@ -123,8 +141,17 @@ class Runs:
         assert run.answer is not None
         return run.answer
 
-    def stop(self, run: Run) -> None:
-        """End an answer now."""
+    def stop(self, run: Run, owner: str) -> bool:
+        """End an answer now, unless others wait for it too; whether it ends."""
+        if run.owners.total() > 1:
+            run.owners[owner] -= 1
+            run.owners += Counter()  # drops who has none left
+            return False
+        self._end(run)
+        return True
+
+    def _end(self, run: Run) -> None:
+        run.is_given_up = True
         if run.task is not None:
             run.task.cancel()
 
@@ -139,7 +166,7 @@ class Runs:
 
     def _give_up(self, run: Run) -> None:
         if not run.listeners and not run.is_over:
-            self.stop(run)
+            self._end(run)
 
     def _later(self, seconds: float, call: Callable[[], object]) -> None:
         def fire() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from annotated_types import Ge, Le, MaxLen, MinLen
-from pydantic import ConfigDict, StringConstraints
+from pydantic import ConfigDict, Json, StringConstraints
 from pydantic.dataclasses import dataclass
 
 _STRICT = ConfigDict(extra="forbid")
@@ -61,10 +61,12 @@ class Generate:
 
 @dataclass(frozen=True, slots=True, config=_STRICT)
 class GenerateUpload:
-    """The fields of a form beside its files. Without `keep` the files are read for this answer alone."""
+    """The fields of a form beside its files. Without `keep` the files are read for this answer alone; `sampling` is
+    JSON, as for a question without files."""
 
     question: Question
     session: Annotated[str, MaxLen(100)] = ""
+    sampling: Json[SamplingBody] = SamplingBody()
     keep: bool = False
     stream: bool = False
 

@@ -10,8 +10,10 @@ from termrag.server.auth import Auth
 from termrag.server.jobs import Jobs
 from termrag.server.keys import Keys
 from termrag.server.limits import RateLimit
+from termrag.server.mcp import Endpoint
 from termrag.server.metrics import Metrics
 from termrag.server.runs import Runs
+from termrag.server.traces import Traces
 from termrag.server.turns import Turnstile
 
 if TYPE_CHECKING:
@@ -32,6 +34,8 @@ class State:
     rate: RateLimit
     jobs: Jobs
     metrics: Metrics
+    mcp: Endpoint
+    traces: Traces
     started_at: float = field(default_factory=time.time)
     asked_at: float = field(default_factory=time.monotonic)
 
@@ -41,7 +45,8 @@ def make_state(rag: Rag) -> State:
     settings = rag.config.server
     keys = Keys(rag.paths.config / "keys.json")
     runs = Runs(settings.resume_s)
-    turnstile = Turnstile(settings.concurrent, settings.queue)
+    rag.write_at_once(settings.concurrent)
+    turnstile = Turnstile(settings.concurrent, settings.queue, settings.queue_s)
     return State(
         rag=rag,
         settings=settings,
@@ -52,4 +57,6 @@ def make_state(rag: Rag) -> State:
         rate=RateLimit(settings.requests_per_minute),
         jobs=Jobs(rag, rag.paths.state / "jobs"),
         metrics=Metrics(runs, turnstile),
+        mcp=Endpoint(rag),
+        traces=Traces(settings.traces_url),
     )

@@ -42,6 +42,17 @@ async def send_events(request: web.Request, events: AsyncIterator[dict[str, Any]
     return await _send(response, lines())
 
 
+async def send_data(request: web.Request, data: AsyncIterator[str]) -> web.StreamResponse:
+    """Stream bare data lines, without ids or names of events."""
+    response = await _begun(request)
+
+    async def lines() -> AsyncIterator[bytes]:
+        async for each in data:
+            yield f"data: {each}\n\n".encode()
+
+    return await _send(response, lines())
+
+
 def after_of(request: web.Request, query_after: int) -> int:
     """Where a client wants to go on: the number in `Last-Event-ID`, or in the query."""
     tail = request.headers.get("Last-Event-ID", "").rpartition(":")[2]

@@ -25,6 +25,7 @@ from termrag.server.faults import Refused
 if TYPE_CHECKING:
     from termrag.server.operations import Call
 
+_FIELDS = 20
 _FIELD_BYTES = 100_000
 _CHUNK = 1 << 16
 _LEAST_FREE = 200 << 20  # bytes that an upload leaves on the disk
@@ -37,7 +38,7 @@ async def received(call: Call, fields: Any) -> AsyncIterator[tuple[Any, list[Pat
     or 507."""
     folder = Path(await asyncio.to_thread(_make_folder, call.rag.paths.state / "uploads"))
     try:
-        values, files = await _read(call, folder)
+        values, files = await _in_time(call, folder)
         try:
             checked = adapter(fields).validate_python(values)
         except ValidationError as error:
@@ -61,6 +62,11 @@ def put_away(file: Path, folder: Path) -> Path:
     return _put_away(file, folder)
 
 
+def clear(folder: Path) -> None:
+    """Remove what a server that was killed left behind."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 def _make_folder(folder: Path) -> str:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return tempfile.mkdtemp(dir=folder)
@@ -75,6 +81,17 @@ def _put_away(file: Path, folder: Path) -> Path:
     if not place.exists():
         shutil.move(file, place)
     return place
+
+
+async def _in_time(call: Call, folder: Path) -> tuple[dict[str, str], list[Path]]:
+    """All of the form. A client that sends a little now and then holds its connection so long and no longer."""
+    settings = call.state.settings
+    try:
+        async with asyncio.timeout(settings.upload_timeout_s):
+            return await _read(call, folder)
+    except TimeoutError:
+        message = f"no whole form within {settings.upload_timeout_s:g} s"
+        raise Refused(408, "timeout", message, Connection="close") from None
 
 
 async def _read(call: Call, folder: Path) -> tuple[dict[str, str], list[Path]]:
@@ -92,6 +109,8 @@ async def _read(call: Call, folder: Path) -> tuple[dict[str, str], list[Path]]:
             if not isinstance(part, BodyPartReader) or not part.name:
                 raise Refused(422, "invalid", "a part of the form has no name", "see /openapi.json")
             if part.filename is None:
+                if len(values) >= _FIELDS:
+                    raise Refused(413, "too_many_fields", f"more than {_FIELDS} fields", Connection="close")
                 values[part.name] = await _text(part, settings.body_timeout_s)
                 continue
             if len(files) >= settings.upload_files:

@@ -8,9 +8,9 @@ from typing import Any
 from aiohttp import web
 from pydantic import ValidationError
 
+from termrag import logs
 from termrag.errors import TermragError
 from termrag.events import Answered, AskEvent
-from termrag.logs import logger
 from termrag.server import faults
 from termrag.server.faults import Refused
 from termrag.wire import answer, event, plain
@@ -33,7 +33,7 @@ def json_response(value: Any, status: int = 200) -> web.Response:
 def log_bug(error: BaseException, request_id: str) -> None:
     """The trace of what is no error raised on purpose."""
     if not isinstance(error, TermragError | Refused | web.HTTPException):
-        logger.error("bug request_id=%s", request_id, exc_info=error)
+        logs.log_bug(f"bug request_id={request_id}", error)
 
 
 def error_event(error: BaseException, request_id: str) -> str:

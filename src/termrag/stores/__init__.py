@@ -140,6 +140,9 @@ class Store(Searchable, Protocol):
     def stats(self) -> StoreStats:
         """Counts and sizes."""
 
+    def version(self) -> int:
+        """Another number after every write of any process."""
+
     def maintain(self, *, force: bool = False) -> bool:
         """Compact and index where due (always, if forced); True if anything was done."""
 

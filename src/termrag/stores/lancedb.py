@@ -312,6 +312,9 @@ class LanceStore:
             return int(self._read(lambda table: table.stats())["total_bytes"])
         return _size_bytes(self._folder)
 
+    def version(self) -> int:
+        return int(self._read(lambda table: table.version))
+
     def _fragments(self) -> int:
         return int(self._read(lambda table: table.stats())["fragment_stats"]["num_fragments"])
 

@@ -113,6 +113,9 @@ class MirroredStore:
     def rows(self, after: str = "", *, document_ids: Sequence[str] = ()) -> Iterator[Batch]:
         return self.primary().rows(after, document_ids=document_ids)
 
+    def version(self) -> int:
+        return self._read(lambda store: store.version())
+
     def stats(self) -> StoreStats:
         return self._read(lambda store: store.stats())
 

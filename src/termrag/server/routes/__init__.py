@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from termrag.server.operations import Operation
-from termrag.server.routes import asking, documents, index, models, searching, sessions, standing, watching
+from termrag.server.routes import asking, documents, index, mcp, models, openai, searching, sessions, standing, watching
 
 OPERATIONS: tuple[Operation, ...] = (
     *standing.OPERATIONS,
@@ -14,4 +14,6 @@ OPERATIONS: tuple[Operation, ...] = (
     *models.OPERATIONS,
     *sessions.OPERATIONS,
     *watching.OPERATIONS,
+    *openai.OPERATIONS,
+    *mcp.OPERATIONS,
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -15,13 +14,16 @@ from pydantic import ValidationError
 
 from termrag.errors import NotFound
 from termrag.events import Answered, AskEvent
-from termrag.records import Answer, Filters, Sampling
+from termrag.records import Answer, Sampling
 from termrag.server import shapes, streams, uploads, wire
+from termrag.server.auth import LOCAL_USER
 from termrag.server.checking import adapter
+from termrag.server.faults import Refused
 from termrag.server.filters import filters_of
+from termrag.server.log import log
 from termrag.server.middlewares import caller_of, request_id
 from termrag.server.operations import Call, Operation, Scope
-from termrag.server.runs import Run
+from termrag.server.runs import Run, key_of
 
 
 async def generate(call: Call) -> Any:
@@ -34,14 +36,25 @@ async def generate_upload(call: Call) -> Any:
     async with uploads.received(call, shapes.GenerateUpload) as (fields, files):
         if not files:
             raise NotFound("the form has no file", "curl -F question=… -F file=@notes.pdf")
-        body = shapes.Generate(question=fields.question, session=fields.session, stream=fields.stream)
+        body = shapes.Generate(
+            question=fields.question, session=fields.session, sampling=fields.sampling, stream=fields.stream
+        )
         if fields.keep:
+            _may_keep(call)
             documents = await uploads.keep(call, files)
             body = replace(body, filters=shapes.FilterBody(documents=tuple(documents)))
             run = await begin(call, body)
         else:
             run = await begin(call, body, attached=[str(file) for file in files])
         return await _respond(call, run, stream=fields.stream)
+
+
+def _may_keep(call: Call) -> None:
+    """A question that leaves documents behind is a write: allowed and noted as one. Raises Refused (403)."""
+    caller = caller_of(call.request)
+    if not caller.may(Scope.WRITE):
+        raise Refused(403, "forbidden", "this key has no scope write", "termrag keys create --scope write")
+    log("audit").info("keep_upload", request_id=request_id.get(), status=200, caller=caller.name)
 
 
 async def resume(call: Call) -> web.StreamResponse:
@@ -57,41 +70,58 @@ async def stop(call: Call) -> Answer | None:
     run = call.state.runs.find(call.path("run"), caller_of(call.request).name)
     if run is None:
         raise NotFound("there is no such answer, or no longer", "ask again")
-    call.state.runs.stop(run)
+    call.state.runs.stop(run, caller_of(call.request).name)
     return None
 
 
 async def begin(call: Call, body: shapes.Generate, *, attached: list[str] | None = None) -> Run:
     """Start computing an answer. Raises Refused (429) if too many wait, NotFound for documents or sessions."""
+    return await compute(
+        call,
+        body.question,
+        is_shared=not (body.session or attached),
+        kept_in=body.session,
+        sampling=sampling_of(call, body.sampling),
+        parent=body.parent,
+        filters=await filters_of(call.rag, body.filters),
+        context=body.text or None,
+        context_name=body.text_name,
+        attached=tuple(attached or ()),
+        general=body.general,
+    )
+
+
+async def compute(
+    call: Call, question: str, *, is_shared: bool, sampling: Sampling, kept_in: str = "", **options: Any
+) -> Run:
+    """Start an answer as soon as it is the caller's turn; `options` are those of the façade. Where `is_shared`, equal
+    questions at the same time have one answer. Raises Refused (429) if too many wait, NotFound for the session that it
+    is kept in."""
     state, caller = call.state, caller_of(call.request)
-    state.turnstile.check()
-    filters = await filters_of(call.rag, body.filters)
-    sampling = sampling_of(call, body.sampling)
-    session = await _session(call, body.session)
+    same = await _same(call, question, sampling, options) if is_shared else ""
+    if (joined := state.runs.join(same, caller.name)) is not None:
+        return joined
+    place = state.turnstile.place(caller.name)
+    try:
+        session = await _session(call, kept_in)
+    except BaseException:
+        place.leave()
+        raise
 
     async def ask() -> AsyncGenerator[AskEvent, None]:
-        async with state.turnstile.turn(caller.name):
+        async with place:
             state.asked_at = time.monotonic()
-            events = call.rag.ask(
-                body.question,
-                session=session,
-                parent=body.parent,
-                filters=filters,
-                sampling=sampling,
-                context=body.text or None,
-                context_name=body.text_name,
-                attached=attached or (),
-                general=body.general,
-            )
-            async with aclosing(events):
-                async for event in events:
-                    if isinstance(event, Answered):
-                        state.metrics.count_answer(event.answer)
-                    yield event
+            events = call.rag.ask(question, sampling=sampling, session=session, **options)
+            with state.traces.answer() as span:
+                async with aclosing(events):
+                    async for event in events:
+                        if isinstance(event, Answered):
+                            state.metrics.count_answer(event.answer)
+                            state.traces.answered(span, event.answer)
+                        yield event
             state.asked_at = time.monotonic()
 
-    same = "" if session or attached or sampling.temperature else _same(body, filters, sampling)
-    return state.runs.start(ask, owner=caller.name, request_id=request_id.get(), same=same)
+    return state.runs.start(ask, owner=caller.name, request_id=request_id.get(), same=same, at_end=place.leave)
 
 
 def sampling_of(call: Call, body: shapes.SamplingBody) -> Sampling:
@@ -107,10 +137,14 @@ async def _session(call: Call, wanted: str) -> str | None:
     return (await call.rag.session(wanted)).info.id
 
 
-def _same(body: shapes.Generate, filters: Filters, sampling: Sampling) -> str:
-    """Equal for questions that have the same answer."""
-    what = repr((body.question, body.text, body.text_name, body.general, filters, sampling))
-    return hashlib.sha256(what.encode("utf-8", "surrogatepass")).hexdigest()
+async def _same(call: Call, question: str, sampling: Sampling, options: dict[str, Any]) -> str:
+    """Equal for questions that have the same answer; empty where each has one of its own, drawn by chance."""
+    if sampling.temperature:
+        return ""
+    is_apart = options.get("general") or options.get("context") is not None
+    version = 0 if is_apart else await call.rag.library_version()
+    config = call.rag.config
+    return key_of(question, sampling, sorted(options.items()), version, config.models, config.openai, config.retrieval)
 
 
 async def _respond(call: Call, run: Run, *, stream: bool) -> Any:
@@ -133,20 +167,33 @@ async def ws(call: Call) -> web.WebSocketResponse:
         async for message in socket:
             if message.type is not web.WSMsgType.TEXT:
                 break
+            before = run
             try:
+                _still_welcome(call)
                 run, after = await _wanted(call, message.data, run)
             except Exception as error:
                 await socket.send_str(wire.error_event(error, request_id.get()))
                 continue
-            if run is not None:
-                if sending is not None:
-                    await asyncio.gather(sending, return_exceptions=True)
-                sending = asyncio.create_task(_forward(call, socket, run, after))
+            if run is None:
+                if sending is not None and before is not None and not (before.is_over or before.is_given_up):
+                    sending.cancel()  # it goes on for others
+                    await socket.send_str('{"type":"stopped"}')
+                continue
+            if sending is not None:
+                await asyncio.gather(sending, return_exceptions=True)
+            sending = asyncio.create_task(_forward(call, socket, run, after))
     finally:
         if sending is not None:
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)
     return socket
+
+
+def _still_welcome(call: Call) -> None:
+    """A message counts like a request: its key may be revoked by now, or its minute be full. Raises Refused."""
+    caller = call.state.auth.caller(call.request)
+    if caller != LOCAL_USER:
+        call.state.rate.take(caller.name)
 
 
 async def _wanted(call: Call, text: str, current: Run | None) -> tuple[Run | None, int]:
@@ -156,7 +203,7 @@ async def _wanted(call: Call, text: str, current: Run | None) -> tuple[Run | Non
         kind = data.pop("type", "generate")
         if kind == "stop":
             if current is not None:
-                call.state.runs.stop(current)
+                call.state.runs.stop(current, caller_of(call.request).name)
             return None, 0
         if kind == "resume":
             found = call.state.runs.find(str(data.get("run", "")), caller_of(call.request).name)

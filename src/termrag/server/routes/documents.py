@@ -35,6 +35,24 @@ async def text(call: Call) -> results.DocumentText:
     return results.DocumentText(found, tuple(await call.rag.chunks(found.id)))
 
 
+async def document_status(call: Call) -> results.Processing:
+    """How far the processing of a document is."""
+    found = await call.rag.document(call.path("document"))
+    waiting = [
+        each for each in call.state.jobs.all() if each.state in ("waiting", "running") and _concerns(each, found)
+    ]
+    return results.Processing(
+        found.id, found.state, found.chunks, found.unembedded, found.error, found.hint, found.warnings, tuple(waiting)
+    )
+
+
+def _concerns(job: Job, document: Document) -> bool:
+    """Whether a job's files include the document's; those that look at everything do."""
+    return job.kind in ("sync", "rebuild") or (
+        job.kind == "add" and any(Path(document.path).is_relative_to(Path(each).expanduser()) for each in job.target)
+    )
+
+
 async def upload(call: Call) -> Job:
     """Take files and index them in a job."""
     async with uploads.received(call, shapes.Nothing) as (_, files):
@@ -132,6 +150,15 @@ OPERATIONS = (
         "documents",
         Scope.READ,
         result=results.DocumentText,
+    ),
+    Operation(
+        "GET",
+        f"{_D}/{{document}}/status",
+        document_status,
+        "How far a document is",
+        "documents",
+        Scope.READ,
+        result=results.Processing,
     ),
     Operation(
         "DELETE", f"{_D}/{{document}}", remove, "Remove a document", "documents", Scope.WRITE, result=results.Removed

@@ -1,0 +1,234 @@
+"""What the server costs over what it serves, as ratios within one run.
+
+    python bench/server.py [--rounds 5] [--tokens 64] [--only stream health search eight]
+
+A server in a process of its own, with the starter models over the sample documents; the same models in this process to
+set it against. `stream` is tokens per second as the reader of a stream sees them against the engine in this process
+(target: at least 0.95). `health` is the time of /health while four answers stream (p99 at most 10 ms), and
+while nothing does. `search` is how
+much longer a search over HTTP takes than the façade's (at most 3 ms). `eight` sets eight answers at once against
+llama.cpp's own aggregate with eight slots (at least 0.95), and the slowest of the eight against their median (at most
+1.5). Sides take turns, and the median of the rounds counts. Every line is JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import statistics
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from serving import ROOT, Running, Timed, ask, home, serving, settings
+from termrag.engines import Done, Engine, Piece
+from termrag.engines.llamacpp import LlamaCppEngine, _body
+from termrag.prompt import GENERAL, pack
+from termrag.rag import Rag
+from termrag.records import Message, Sampling
+
+SLOTS = 8
+STORY = "Tell the story of lighthouse keeper number {number}, at length."
+QUERIES = ("ferry timetable winter", "birds collected at the lighthouse", "price of rye bread", "how is the lamp lit")
+ALONE = {"general": True, "sampling": {"temperature": 0.0}}
+
+
+class Bench:
+    """Both sides, warm."""
+
+    def __init__(self, rag: Rag, server: Running, client: aiohttp.ClientSession, rounds: int, tokens: int) -> None:
+        self.rag, self.server, self.client = rag, server, client
+        self.rounds, self.tokens = rounds, tokens
+        self._asked = 0
+
+    @property
+    def engine(self) -> LlamaCppEngine:
+        chat = self.rag._parts.chats.current
+        assert chat is not None
+        assert isinstance(chat.engine, LlamaCppEngine)
+        return chat.engine
+
+    def story(self) -> str:
+        """Another question each time: nothing of it is in a cache, and none is joined to another."""
+        self._asked += 1
+        return STORY.format(number=self._asked)
+
+    async def served(self, question: str) -> Timed:
+        sampling = {"temperature": 0.0, "max_tokens": self.tokens}
+        return await ask(self.client, question, general=True, sampling=sampling)
+
+    async def stream(self) -> dict[str, Any]:
+        pairs = []
+        for number in range(self.rounds):
+            question = self.story()
+            messages = packed(self.engine, question)
+            sides: dict[str, float] = {}
+            for side in ("ours", "bare") if number % 2 else ("bare", "ours"):
+                if side == "ours":
+                    sides[side] = (await self.served(question)).rate
+                else:
+                    sides[side] = await self.rag._models.run(bare, self.engine, messages, self.tokens)
+            pairs.append((sides["ours"], sides["bare"]))
+        return {
+            "what": "stream",
+            "ratio": round(statistics.median(ours / raw for ours, raw in pairs), 3),
+            "target": "at least 0.95",
+            "served_tokens_per_s": round(statistics.median(ours for ours, _ in pairs), 1),
+            "engine_tokens_per_s": round(statistics.median(raw for _, raw in pairs), 1),
+        }
+
+    async def health(self) -> dict[str, Any]:
+        streaming: list[float] = []
+        resting: list[float] = []
+        for _ in range(self.rounds):
+            asking = [asyncio.create_task(self.served(self.story())) for _ in range(4)]
+            while not all(task.done() for task in asking):
+                streaming.append(await self._look())
+            resting += [await self._look() for _ in range(100)]
+        return {"what": "health", "p99_ms": milliseconds(streaming, 0.99), "target": "at most 10"} | {
+            "p50_ms": milliseconds(streaming, 0.5),
+            "resting_p99_ms": milliseconds(resting, 0.99),
+            "requests": len(streaming),
+        }
+
+    async def _look(self) -> float:
+        begun = time.perf_counter()
+        async with self.client.get("/health") as response:
+            await response.read()
+        took = time.perf_counter() - begun
+        await asyncio.sleep(0.01)
+        return took
+
+    async def search(self) -> dict[str, Any]:
+        direct: list[float] = []
+        over: list[float] = []
+        for number in range(self.rounds * 12):
+            query = QUERIES[number % len(QUERIES)]
+            begun = time.perf_counter()
+            await self.rag.search(query)
+            between = time.perf_counter()
+            async with self.client.post("/api/v1/search", json={"query": query}) as response:
+                await response.read()
+            direct.append(between - begun)
+            over.append(time.perf_counter() - between)
+        above = [one - other for one, other in zip(over, direct, strict=True)]
+        return {"what": "search", "above_ms": milliseconds(above, 0.5), "target": "at most 3"} | {
+            "http_p50_ms": milliseconds(over, 0.5),
+            "facade_p50_ms": milliseconds(direct, 0.5),
+        }
+
+    async def eight(self) -> dict[str, Any]:
+        ratios, slowest = [], []
+        for number in range(self.rounds):
+            questions = [self.story() for _ in range(SLOTS)]
+            prompts = [packed(self.engine, question) for question in questions]
+            sides: dict[str, float] = {}
+            for side in ("ours", "raw") if number % 2 else ("raw", "ours"):
+                if side == "raw":
+                    sides[side] = await asyncio.to_thread(raw_aggregate, self.engine._server, prompts, self.tokens)
+                    continue
+                begun = time.perf_counter()
+                answers = await asyncio.gather(*map(self.served, questions))
+                sides[side] = sum(answer.tokens for answer in answers) / (time.perf_counter() - begun)
+                equal = [answer.ended_s for answer in answers if answer.tokens == self.tokens]
+                slowest.append(max(equal) / statistics.median(equal))
+            ratios.append((sides["ours"], sides["raw"]))
+        return {
+            "what": "eight",
+            "ratio": round(statistics.median(ours / raw for ours, raw in ratios), 3),
+            "target": "at least 0.95",
+            "slowest_of_median": round(statistics.median(slowest), 2),
+            "slowest_target": "at most 1.5",
+            "served_tokens_per_s": round(statistics.median(ours for ours, _ in ratios), 1),
+            "raw_tokens_per_s": round(statistics.median(raw for _, raw in ratios), 1),
+        }
+
+
+def milliseconds(seconds: list[float], quantile: float) -> float:
+    return round(sorted(seconds)[min(len(seconds) - 1, int(quantile * len(seconds)))] * 1000, 2)
+
+
+def packed(engine: Engine, question: str) -> tuple[Message, ...]:
+    """What the façade makes of a question without documents."""
+    return pack(question, (), limit=1500, count=engine.count_tokens, system=GENERAL).messages
+
+
+def bare(engine: Engine, messages: tuple[Message, ...], tokens: int) -> float:
+    """Tokens per second of the engine alone, from the first text to the last."""
+    times, generated = [], 0
+    for event in engine.stream(messages, Sampling(max_tokens=tokens)):
+        match event:
+            case Piece(text) if text:
+                times.append(time.perf_counter())
+            case Done(usage=usage):
+                generated = usage.generated_tokens
+    return (generated - 1) / (times[-1] - times[0])
+
+
+def raw_aggregate(server: Any, prompts: list[tuple[Message, ...]], tokens: int) -> float:
+    """Tokens per second of llama.cpp's own calls, one thread each, all at once."""
+    generated: list[int] = []
+
+    def call(messages: tuple[Message, ...]) -> None:
+        def take(chunk: dict[str, Any]) -> bool:
+            if usage := chunk.get("usage"):
+                generated.append(usage["completion_tokens"])
+            return False
+
+        server.handle_chat_completions(_body(messages, Sampling(max_tokens=tokens)), take)
+
+    threads = [threading.Thread(target=call, args=(messages,)) for messages in prompts]
+    begun = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sum(generated) / (time.perf_counter() - begun)
+
+
+async def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--tokens", type=int, default=64)
+    parser.add_argument("--only", nargs="+", choices=("stream", "health", "search", "eight"))
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="tr-") as folder:
+        paths = home(Path(folder))
+        config = settings(
+            {
+                "models": {"engine": "llamacpp", "chat": "smollm2-135m", "context_tokens": 2048},
+                "server": {"concurrent": SLOTS, "requests_per_minute": 0, "log": "json"},
+            },
+            paths,
+        )
+        async with Rag(config, paths) as rag:
+            rag.write_at_once(SLOTS)
+            for model in ("smollm2-135m", config.models.embedding):
+                async for _ in rag.pull(model):
+                    pass
+            async for _ in rag.ingest([ROOT / "tests" / "samples"]):
+                pass
+            async for _ in rag.load_models():
+                pass
+            async with serving(paths) as server, server.client() as client:
+                bench = Bench(rag, server, client, options.rounds, options.tokens)
+                await bench.served(bench.story())  # loads its model
+                parts: dict[str, Callable[[], Coroutine[Any, Any, dict[str, Any]]]] = {
+                    "stream": bench.stream,
+                    "health": bench.health,
+                    "search": bench.search,
+                    "eight": bench.eight,
+                }
+                for name in options.only or parts:
+                    print(json.dumps(await parts[name]() | {"load": round(os.getloadavg()[0], 1)}), flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
