@@ -6,6 +6,7 @@ settings; what its own file says is laid over them. It knows no store and no mod
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Mapping, Sequence
@@ -14,7 +15,7 @@ from typing import Any
 
 from termrag.config import Config, from_environment, load_config, read_settings, write_setting
 from termrag.errors import ConfigError, NotFound
-from termrag.paths import Paths
+from termrag.paths import Paths, default_paths
 
 DEFAULT = "default"
 ALL = "all"
@@ -79,6 +80,21 @@ def load_settings(paths: Paths, environ: Mapping[str, str]) -> Config:
         for section, table in from_environment(environ).items()
     }
     return config.with_values(told, "environment")
+
+
+def settings_of(
+    names: Sequence[str], paths: Paths | None = None, environ: Mapping[str, str] | None = None
+) -> tuple[Config, Paths, dict[str, tuple[Config, Paths]]]:
+    """Settings and paths to open a façade with, for the named collections (none: the one that is meant), and those of
+    each where there are several. Raises NotFound with the list, ConfigError."""
+    base, environ = paths or default_paths(), os.environ if environ is None else environ
+    wanted = chosen(base, names, environ)
+    places = {name: paths_of(base, name) for name in wanted}
+    found = {name: (load_settings(each, environ), each) for name, each in places.items()}
+    if len(found) == 1:
+        config, own = next(iter(found.values()))
+        return config, own, {}
+    return load_settings(base, environ), base, found
 
 
 def _own_places(config: Config, name: str) -> dict[str, dict[str, Any]]:

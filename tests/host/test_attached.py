@@ -166,7 +166,7 @@ def test_ctrl_c_stops_the_compute_on_the_host(make_place: MakePlace) -> None:
     asking.send_signal(signal.SIGINT)
     rest, errors = asking.communicate(timeout=20)
     assert asking.returncode == 130
-    assert first.startswith(b"word0 word1") and (first + rest).endswith(b"\n")
+    assert first.startswith(b"word0") and (first + rest).endswith(b"\n")
     assert b"Traceback" not in errors
     assert at_work(place) == 0
     assert turn_of(place)["state"] == "stopped"

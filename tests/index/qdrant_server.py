@@ -98,6 +98,11 @@ class QdrantServer:
         self.stop()
         self._held.close()
 
+    def points_of(self, collection: str) -> set[str]:
+        """The ids of all points of a collection."""
+        with self._turn:
+            return {str(each.id) for each in self._held.scroll(collection, limit=100_000)[0]}
+
     # --- answering -----------------------------------------------------------------------------------------------
 
     def _answer(self, request: str, headers: dict[str, str], body: bytes) -> Answer:

@@ -195,9 +195,15 @@ def test_a_repeated_write_makes_no_new_points(server: QdrantServer, kind: Kind, 
     store = kind.open(tmp_path, IDENTITY)
     documents = {"d1": [row("d1", at_, f"w{at_}") for at_ in range(3)]}
     store.replace(documents)
+    version = store.version()
+    collection = kind.config.qdrant.collection
+    points = server.points_of(collection)
     server.requests.clear()
     store.replace(documents)
-    assert not [each for each in server.requests if each.startswith("PUT") or each.endswith("points/batch")]
+    assert server.points_of(collection) == points
+    assert not [each for each in server.requests if each.endswith("points/batch")], "nothing is shown or deleted"
+    store.delete(["d1"])
+    assert store.version() != version
 
 
 # --- a restart in the middle -----------------------------------------------------------------------------------------

@@ -10,7 +10,8 @@ import pytest
 
 from cli.conftest import Ran, termrag  # noqa: F401
 from embedding_endpoint import Endpoint, served
-from termrag.rag import Rag, settings_of
+from termrag.collections import settings_of
+from termrag.rag import Rag
 
 NOTES = {
     "default": {"lamp.md": "# The lamp\n\nThe lamp of Korrin burns 40 litres of oil a week.\n"},

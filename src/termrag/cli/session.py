@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from termrag.collections import load_settings
+from termrag.collections import load_settings, settings_of
 from termrag.paths import default_paths
 
 if TYPE_CHECKING:
@@ -58,8 +58,6 @@ def open_rag(ctx: click.Context, *, alone: bool = False, several: bool = False, 
 def library(ctx: click.Context, *, several: bool = False) -> tuple[Config, Paths, dict[str, tuple[Config, Paths]]]:
     """Settings and paths of the library that the command line means, and those of each where it means several. Raises
     NotFound, ConfigError."""
-    from termrag.rag import settings_of
-
     options = ctx.find_root().obj or {}
     if options.get("library"):
         paths = default_paths()

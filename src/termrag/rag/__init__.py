@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from termrag.rag.asking import Asking, SearchMode
-from termrag.rag.collections import Collections, settings_of
+from termrag.rag.collections import Collections
 from termrag.rag.conversations import Conversations
 from termrag.rag.folders import Folders
 from termrag.rag.index import Index
@@ -22,7 +22,7 @@ from termrag.records import Status
 if TYPE_CHECKING:
     from termrag.doctor import Finding
 
-__all__ = ["Rag", "SearchMode", "settings_of"]
+__all__ = ["Rag", "SearchMode"]
 
 
 class Rag(Asking, Conversations, Library, Index, Folders, Collections, Models):

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Self
+from collections.abc import Sequence
+from typing import Self
 
 from termrag import collections
 from termrag.collections import Collection
 from termrag.indexing import libraries
-from termrag.paths import Paths, default_paths
 from termrag.rag.door import Door
-
-if TYPE_CHECKING:
-    from termrag.config import Config
 
 
 class Collections(Door):
@@ -43,20 +38,5 @@ class Collections(Door):
     def beside(self, names: Sequence[str]) -> Self:
         """The façade of another collection, or of several together, on this one's threads and with its models: for
         what serves many. Close it before this one. Raises NotFound with the list."""
-        config, paths, members = settings_of(names, self.paths.base, self._given)
+        config, paths, members = collections.settings_of(names, self.paths.base, self._given)
         return type(self)(config, paths, self._given, members=members, host=self)
-
-
-def settings_of(
-    names: Sequence[str], paths: Paths | None = None, environ: Mapping[str, str] | None = None
-) -> tuple[Config, Paths, dict[str, tuple[Config, Paths]]]:
-    """Settings and paths to open a façade with, for the named collections (none: the one that is meant), and those of
-    each where there are several. Raises NotFound with the list, ConfigError."""
-    base, environ = paths or default_paths(), os.environ if environ is None else environ
-    wanted = collections.chosen(base, names, environ)
-    places = {name: collections.paths_of(base, name) for name in wanted}
-    found = {name: (collections.load_settings(each, environ), each) for name, each in places.items()}
-    if len(found) == 1:
-        config, own = next(iter(found.values()))
-        return config, own, {}
-    return collections.load_settings(base, environ), base, found

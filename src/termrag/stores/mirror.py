@@ -114,7 +114,7 @@ class MirroredStore:
         return self.primary().rows(after, document_ids=document_ids)
 
     def version(self) -> int:
-        return time.time_ns()  # which of the two answers may change at any moment
+        return self._read(lambda store: store.version())
 
     def stats(self) -> StoreStats:
         return self._read(lambda store: store.stats())

@@ -30,6 +30,7 @@ from termrag.stores.points import (
     document_of,
     newest,
     place_of,
+    point_id,
     points_of,
     revision_of,
     weigh,
@@ -178,6 +179,16 @@ class QdrantStore:
         # The same words at another place: `relocate` is all there is to do.
         self.relocate({each: (kept[each][0].chunk.path, kept[each][0].chunk.modified_ns) for each in unchanged})
         self._written += len(points)
+        self._stamp()
+
+    def _stamp(self) -> None:
+        """Note at a point that no reader sees when the collection was last changed."""
+        payload = {"staged": 1, "stamp": 1, "changed": time.time_ns()}
+        self._collection.upsert([Point(point_id("changed", "stamp"), payload, Sparse([], []), None)])
+
+    def version(self) -> int:
+        held, _ = self._collection.page({"must": [equals("stamp", 1)]}, ["changed"], 1, None)
+        return int(held[0].payload["changed"]) if held else 0
 
     def _check(self, rows: Sequence[Row]) -> None:
         import numpy as np
@@ -211,6 +222,7 @@ class QdrantStore:
                     found[held.id] = vector
         with self._collection.writing():
             self._collection.put_dense(found)
+        self._stamp()
 
     def relocate(self, places: Mapping[str, tuple[str, int]]) -> None:
         if not places:
@@ -218,6 +230,7 @@ class QdrantStore:
         with self._collection.writing():
             for document, place in places.items():
                 self._collection.set_payload({"must": [equals("document_id", document)]}, place_of(*place))
+        self._stamp()
 
     def restore(self, rows: Sequence[Row]) -> None:
         self._check(rows)
@@ -243,11 +256,13 @@ class QdrantStore:
             point.payload["chunks"] = 0  # how many there will be is not known
         with self._collection.writing():
             self._collection.upsert(points)
+        self._stamp()
 
     def delete(self, document_ids: Sequence[str]) -> None:
         with self._collection.writing():
             for part in _slices(list(document_ids), _NAMED):
                 self._collection.delete({"must": [one_of("document_id", part)]})
+        self._stamp()
 
     # --- lengths -------------------------------------------------------------------------------------------------
 

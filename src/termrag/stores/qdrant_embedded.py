@@ -127,7 +127,8 @@ class EmbeddedCollection:
                 if not (self._folder / "shard").is_dir():
                     raise StoreUnavailable(f"there is no index in {self._folder}", "termrag add PATH")
                 engine.shard = edge.EdgeShard.load(str(self._folder / "shard"))
-                staged = edge.CountRequest(filter=_filter({"must": [STAGED]}), exact=True)
+                chunks: Condition = {"must": [STAGED, {"key": "position", "range": {"gte": 0}}]}
+                staged = edge.CountRequest(filter=_filter(chunks), exact=True)
                 engine.has_leftovers = engine.shard.count(staged) > 0
             return engine.shard
 
