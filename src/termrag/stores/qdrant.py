@@ -389,9 +389,6 @@ class QdrantStore:
             if following is None:
                 return found
 
-    def version(self) -> int:
-        return time.time_ns()  # it keeps no count of its changes: whoever asks must take it for changed
-
     def stats(self) -> StoreStats:
         segments, unindexed, size_bytes = self._collection.segments()
         return StoreStats(
