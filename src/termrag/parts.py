@@ -8,7 +8,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,12 +15,12 @@ from termrag import naming
 from termrag.chats import Chats
 from termrag.config import Config
 from termrag.engines import EngineChoice, choose_engine
-from termrag.errors import ModelMissing, NotFound, StoreUnavailable, TermragError
-from termrag.events import AskEvent, IngestEvent, PullEvent
+from termrag.errors import ModelMissing, NotFound, StoreUnavailable
+from termrag.events import AskEvent
 from termrag.paths import Paths
 from termrag.pending import Pending
 from termrag.prefixes import Prefixes
-from termrag.records import Document, Filters, Hit, ModelInfo
+from termrag.records import Document, Filters, Hit
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     from termrag.followup import Resolved
     from termrag.ingest import Tools
     from termrag.ledger import Ledger
-    from termrag.models import FileOrigin, Shelf
+    from termrag.models import Shelf
     from termrag.retrieval import Mode
     from termrag.stores import Identity, Searchable, Store
 
@@ -348,40 +347,6 @@ class Parts:
                 found.append(f"{counts.unembedded} of {counts.indexed} documents are found by their words only so far")
         return tuple(found)
 
-    def ingest(
-        self, paths: Sequence[Path], embed: Embed, *, force: bool, rebuild: bool, wait: bool
-    ) -> Iterator[IngestEvent]:
-        """Make the library equal to the files; see `termrag.ingest.ingest`. Vectors are left to the process that
-        watches, if there is one and `wait` does not ask for them."""
-        from termrag import ingest
-        from termrag.ledger import WATCH_LOCK, lock_holder
-
-        with self.ingesting(embed, patience_s=self.config.qdrant.patience_s) as (ledger, tools):
-            yield from ingest.ingest(
-                paths or ledger.roots(),
-                ledger=ledger,
-                tools=tools,
-                exclude=self.config.documents.exclude,
-                force=force,
-                rebuild=rebuild,
-                follow=wait or lock_holder(self.library_folder, WATCH_LOCK) is None,
-            )
-
-    def ingest_text(self, name: str, text: str, embed: Embed) -> Iterator[IngestEvent]:
-        from termrag import ingest
-
-        with self.ingesting(embed, patience_s=self.config.qdrant.patience_s) as (ledger, tools):
-            yield from ingest.ingest_text(name, text, ledger=ledger, tools=tools)
-
-    def remove(self, references: Sequence[str], embed: Embed) -> Iterator[IngestEvent]:
-        from termrag import ingest
-
-        if not self.has_library():
-            raise NotFound(f"there is no document {references[0]}: nothing is indexed yet", "termrag add PATH")
-        with self.ingesting(embed, patience_s=self.config.qdrant.patience_s) as (ledger, tools):
-            named = [naming.as_text(ledger, each) for each in references]
-            yield from ingest.remove(named, ledger=ledger, tools=tools)
-
     @contextmanager
     def ingesting(self, embed: Embed, *, patience_s: float = 0.0) -> Iterator[tuple[Ledger, Tools]]:
         """What a run works with, closed after it; the store is opened when the run first writes. It waits `patience_s`
@@ -426,35 +391,3 @@ class Parts:
         """Compact and index the store; True if anything was done. Raises LibraryBusy."""
         with self.open_ledger() as ledger, ledger.lock():
             return self.store().maintain(force=True)
-
-    # --- models --------------------------------------------------------------------------------------------------
-
-    def models(self) -> list[ModelInfo]:
-        return [self._with_use(info) for info in self.shelf().models()]
-
-    def model(self, name: str) -> ModelInfo:
-        return self._with_use(self.shelf().info(name))
-
-    def origins(self, name: str) -> list[FileOrigin]:
-        """The model's files: where each comes from, and how far its hash can be trusted. Raises NotFound."""
-        return self.shelf().origins(name)
-
-    def _with_use(self, info: ModelInfo) -> ModelInfo:
-        return replace(info, active=info.name in (self.config.models.chat, self.config.models.embedding))
-
-    def pull(self, name: str, engine: str | None) -> Iterator[PullEvent]:
-        info = self.shelf().info(name)
-        return self.shelf().pull(name, engine or self._engine_for(info))
-
-    def _engine_for(self, info: ModelInfo) -> str:
-        """The form to fetch: the one that this configuration's engine loads, else the first there is."""
-        if info.role == "embedding":
-            return info.engines[0]
-        try:
-            chosen = self.engine_choice().name
-        except TermragError:
-            chosen = ""
-        return chosen if chosen in info.engines else info.engines[0]
-
-    def remove_model(self, name: str) -> int:
-        return self.shelf().remove(name)

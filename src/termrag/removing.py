@@ -12,6 +12,7 @@ from termrag import analysis
 from termrag.errors import NotFound
 from termrag.events import Indexed, IngestEvent
 from termrag.ingest import remove_entries
+from termrag.ingesting import ingest
 from termrag.ledger import FileEntry, Ledger
 from termrag.records import Document, DocumentState, IndexedChunk, Row
 
@@ -88,7 +89,7 @@ def bring_back(parts: Parts, embed: Embed, taken: Taken) -> Iterator[IngestEvent
         yield Indexed(each.document.path, len(each.chunks), 0, 0.0)
     if taken.others:
         others = [Path(path) for path in taken.others]
-        yield from parts.ingest(others, embed, force=False, rebuild=False, wait=False)
+        yield from ingest(parts, others, embed, force=False, rebuild=False, wait=False)
 
 
 def _keep(entry: FileEntry, ledger: Ledger, open_store: Callable[[], Store], most_chunks: int) -> _Kept | None:

@@ -7,7 +7,7 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from termrag import adding
+from termrag import adding, ingesting
 from termrag.candidates import AddPreview, FolderEntry, FormatInfo
 from termrag.events import IngestEvent
 from termrag.rag.door import Door
@@ -30,8 +30,13 @@ class Library(Door):
         the process that watches the library, if there is one."""
 
         def start() -> Iterator[IngestEvent]:
-            return self._parts.ingest(
-                [Path(path) for path in paths], self._embed_elsewhere, force=force, rebuild=rebuild, wait=wait
+            return ingesting.ingest(
+                self._parts,
+                [Path(path) for path in paths],
+                self._embed_elsewhere,
+                force=force,
+                rebuild=rebuild,
+                wait=wait,
             )
 
         async with aclosing(self._disk.stream(start)) as events:
@@ -41,14 +46,16 @@ class Library(Door):
     async def ingest_text(self, name: str, text: str) -> AsyncGenerator[IngestEvent, None]:
         """Index a text that is no file, under a name; the same name again replaces it."""
         async with aclosing(
-            self._disk.stream(lambda: self._parts.ingest_text(name, text, self._embed_elsewhere))
+            self._disk.stream(lambda: ingesting.ingest_text(self._parts, name, text, self._embed_elsewhere))
         ) as events:
             async for event in events:
                 yield event
 
     async def remove(self, references: Sequence[str]) -> AsyncGenerator[IngestEvent, None]:
         """Take documents out: paths, folders, globs or ids. Raises NotFound for one that names nothing."""
-        async with aclosing(self._disk.stream(lambda: self._parts.remove(references, self._embed_elsewhere))) as events:
+        async with aclosing(
+            self._disk.stream(lambda: ingesting.remove(self._parts, references, self._embed_elsewhere))
+        ) as events:
             async for event in events:
                 yield event
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from termrag import connection
+from termrag import connection, fetching
 from termrag.connection import Reached
 from termrag.events import AskEvent, PullEvent
 from termrag.rag.door import Door
@@ -22,15 +22,15 @@ class Models(Door):
 
     async def models(self) -> list[ModelInfo]:
         """The catalogue, with what is here and what is in use."""
-        return await self._disk.run(self._parts.models)
+        return await self._disk.run(fetching.models, self._parts)
 
     async def model(self, name: str) -> ModelInfo:
         """One model. Raises NotFound."""
-        return await self._disk.run(self._parts.model, name)
+        return await self._disk.run(fetching.model, self._parts, name)
 
     async def model_files(self, name: str) -> list[FileOrigin]:
         """Where each file of a catalogue model comes from, and how far its hash can be trusted. Raises NotFound."""
-        return await self._disk.run(self._parts.origins, name)
+        return await self._disk.run(fetching.origins, self._parts, name)
 
     async def starter_models(self) -> list[str]:
         """The names of the models that need no model hub: enough to begin with."""
@@ -38,13 +38,13 @@ class Models(Door):
 
     async def pull(self, name: str, *, engine: str | None = None) -> AsyncGenerator[PullEvent, None]:
         """Fetch, verify and place a model. Raises NotFound or ModelMissing."""
-        async with aclosing(self._disk.stream(lambda: self._parts.pull(name, engine))) as events:
+        async with aclosing(self._disk.stream(lambda: fetching.pull(self._parts, name, engine))) as events:
             async for event in events:
                 yield event
 
     async def remove_model(self, name: str) -> int:
         """Delete a model's files and return the bytes freed."""
-        return await self._disk.run(self._parts.remove_model, name)
+        return await self._disk.run(fetching.remove_model, self._parts, name)
 
     async def use(self, name: str) -> str:
         """Make a model the chosen one, here and in the configuration file, and say what was written."""
