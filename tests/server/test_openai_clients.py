@@ -176,7 +176,7 @@ async def test_a_server_that_stops_says_so_in_the_stream(start: Start) -> None:
 async def test_models_are_listed(served: Served) -> None:
     async with openai_client(served, "read") as client:
         names = [model.id async for model in client.models.list()]
-        assert names == ["termrag", served.rag.config.models.chat, "openai:tiny"]
+        assert names == ["termrag", "termrag:default", served.rag.config.models.chat, "openai:tiny"]
         assert (await client.models.retrieve("termrag")).owned_by == "termrag"
         with pytest.raises(openai.NotFoundError):
             await client.models.retrieve("gpt-9")
@@ -196,6 +196,29 @@ async def test_embeddings_come_as_numbers_and_as_base64(served: Served) -> None:
 
         data = base64.b64decode((await response.json())["data"][0]["embedding"])
     assert struct.unpack(f"<{len(data) // 4}f", data) == pytest.approx(one.data[0].embedding)
+
+
+async def test_a_collection_is_a_model_that_answers_from_its_documents_alone(served: Served, tmp_path: Path) -> None:
+    config = served.rag.config  # a collection knows what is in the files
+    for section, key in (("models", "engine"), ("models", "script"), ("models", "embedding"), ("openai", "url")):
+        await served.rag.change(section, key, getattr(getattr(config, section), key))
+    await served.rag.change("retrieval", "gate", 0.0)
+    await served.rag.create_collection("work")
+    note = tmp_path / "work" / "crane.md"
+    note.parent.mkdir()
+    note.write_text("# The crane\n\nThe crane of Korrin lifts 900 kilos.\n")
+    beside = served.rag.beside(["work"])
+    async for _ in beside.ingest([note], wait=True):
+        pass
+    await beside.__aexit__(None, None, None)
+    async with openai_client(served) as client:
+        assert {"termrag", "termrag:default", "termrag:work"} <= {each.id async for each in client.models.list()}
+        found = {}
+        for name in ("termrag:work", "termrag:default"):
+            answer = await client.chat.completions.create(model=name, messages=user("What does Korrin have?"))
+            found[name] = {line["part"] for line in (answer.model_extra or {})["termrag"]["budget"]["lines"]}
+    assert "crane.md" in str(found["termrag:work"]) and "lamp.md" not in str(found["termrag:work"])
+    assert "lamp.md" in str(found["termrag:default"]) and "crane.md" not in str(found["termrag:default"])
 
 
 async def test_errors_are_those_that_the_client_knows(served: Served) -> None:

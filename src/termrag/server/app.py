@@ -78,6 +78,7 @@ async def _beside(app: web.Application) -> AsyncIterator[None]:
         await idle
     await state.mcp.close()
     await state.jobs.close()
+    await state.close()
     await asyncio.to_thread(state.traces.close)
 
 

@@ -11,6 +11,7 @@ from weakref import WeakSet
 
 from aiohttp import web
 
+from termrag.collections import DEFAULT, settings_of
 from termrag.server.auth import Auth
 from termrag.server.jobs import Jobs
 from termrag.server.keys import Keys
@@ -50,6 +51,7 @@ class State:
     visitors: Visitors | None = None  # of the chat in a browser
     taken: dict[str, Taken] = field(default_factory=dict)  # documents that attached processes may bring back
     calls: set[asyncio.Task[object]] = field(default_factory=set)  # of attached processes
+    besides: dict[str, Rag] = field(default_factory=dict)  # other collections that were asked, by name
     started_at: float = field(default_factory=time.time)
     asked_at: float = field(default_factory=time.monotonic)
     _beside: set[asyncio.Task[None]] = field(default_factory=set)
@@ -69,6 +71,22 @@ class State:
             self.rate = RateLimit(settings.requests_per_minute)
         self.settings, self.auth = settings, auth
         await self.rag.take_over(config)
+        for name, rag in self.besides.items():
+            await rag.take_over((await asyncio.to_thread(settings_of, [name], self.rag.paths.base))[0])
+
+    async def collection(self, name: str) -> Rag:
+        """The façade of a named library, on this one's threads and with its models. Raises NotFound with the list."""
+        if name == (self.rag.paths.collection or DEFAULT):
+            return self.rag
+        if name not in self.besides:
+            rag = await asyncio.to_thread(self.rag.beside, [name])
+            self.besides.setdefault(name, rag)
+        return self.besides[name]
+
+    async def close(self) -> None:
+        """Close what was opened beside the library that is served."""
+        for rag in self.besides.values():
+            await rag.__aexit__(None, None, None)
 
 
 def make_state(rag: Rag) -> State:

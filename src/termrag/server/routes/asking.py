@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import asdict, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 from pydantic import ValidationError
@@ -24,6 +24,9 @@ from termrag.server.log import log
 from termrag.server.middlewares import caller_of, request_id
 from termrag.server.operations import Call, Operation, Scope
 from termrag.server.runs import Run, key_of
+
+if TYPE_CHECKING:
+    from termrag.rag import Rag
 
 
 async def generate(call: Call) -> Any:
@@ -92,13 +95,20 @@ async def begin(call: Call, body: shapes.Generate, *, attached: list[str] | None
 
 
 async def compute(
-    call: Call, question: str, *, is_shared: bool, sampling: Sampling, kept_in: str = "", **options: Any
+    call: Call,
+    question: str,
+    *,
+    is_shared: bool,
+    sampling: Sampling,
+    kept_in: str = "",
+    library: Rag | None = None,
+    **options: Any,
 ) -> Run:
-    """Start an answer as soon as it is the caller's turn; `options` are those of the façade. Where `is_shared`, equal
-    questions at the same time have one answer. Raises Refused (429) if too many wait, NotFound for the session that it
-    is kept in."""
-    state, caller = call.state, caller_of(call.request)
-    same = await _same(call, question, sampling, options) if is_shared else ""
+    """Start an answer as soon as it is the caller's turn; `options` are those of the façade, that of the library served
+    or another `library`. Where `is_shared`, equal questions at the same time have one answer. Raises Refused (429) if
+    too many wait, NotFound for the session that it is kept in."""
+    state, caller, rag = call.state, caller_of(call.request), library or call.rag
+    same = await _same(rag, question, sampling, options) if is_shared else ""
     if (joined := state.runs.join(same, caller.name)) is not None:
         return joined
     place = state.turnstile.place(caller.name)
@@ -111,7 +121,7 @@ async def compute(
     async def ask() -> AsyncGenerator[AskEvent, None]:
         async with place:
             state.asked_at = time.monotonic()
-            events = call.rag.ask(question, sampling=sampling, session=session, **options)
+            events = rag.ask(question, sampling=sampling, session=session, **options)
             with state.traces.answer() as span:
                 async with aclosing(events):
                     async for event in events:
@@ -137,14 +147,14 @@ async def _session(call: Call, wanted: str) -> str | None:
     return (await call.rag.session(wanted)).info.id
 
 
-async def _same(call: Call, question: str, sampling: Sampling, options: dict[str, Any]) -> str:
+async def _same(rag: Rag, question: str, sampling: Sampling, options: dict[str, Any]) -> str:
     """Equal for questions that have the same answer; empty where each has one of its own, drawn by chance."""
     if sampling.temperature:
         return ""
     is_apart = options.get("general") or options.get("context") is not None
-    version = 0 if is_apart else await call.rag.library_version()
-    config = call.rag.config
-    return key_of(question, sampling, sorted(options.items()), version, config.models, config.openai, config.retrieval)
+    version = 0 if is_apart else await rag.library_version()
+    config, place = rag.config, (rag.paths.collection, version)
+    return key_of(question, sampling, sorted(options.items()), place, config.models, config.openai, config.retrieval)
 
 
 async def _respond(call: Call, run: Run, *, stream: bool) -> Any:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from termrag import collections
 from termrag.errors import NotFound
 from termrag.server import completions, faults, streams
 from termrag.server import openai_shapes as shapes
@@ -32,12 +33,13 @@ _STOPPED = faults.Refused(503, "stopped", "the answer was stopped", "ask again")
 
 
 async def chat_completions(call: Call) -> Any:
-    """Answer the last message: from the documents as model `termrag`, else from the chat model alone. What the answer
-    rests on stands in the field `termrag`, of a stream in that of its last chunk."""
+    """Answer the last message: from the documents as model `termrag`, from those of a collection as `termrag:NAME`,
+    else from the chat model alone. What the answer rests on stands in the field `termrag`, of a stream in that of its
+    last chunk."""
     body: shapes.ChatCompletionRequest = call.body
     asked = completions.asked(body)
     sampling = completions.sampling(body, call.rag.sampling())
-    from_documents = _is_library(call.rag, body.model)
+    library = await _library(call, body.model)
     run = await compute(
         call,
         asked.question,
@@ -45,7 +47,8 @@ async def chat_completions(call: Call) -> Any:
         sampling=sampling,
         history=asked.history,
         system=asked.system,
-        general=not from_documents,
+        general=library is None,
+        library=library,
     )
     reply = completions.Reply.to(body, run.id, sampling.max_tokens)
     if body.stream:
@@ -96,44 +99,51 @@ async def _lines(
     yield "[DONE]"
 
 
-def _is_library(rag: Rag, name: str) -> bool:
-    """Whether a model's name means the documents. Raises NotFound for one that means nothing."""
+async def _library(call: Call, name: str) -> Rag | None:
+    """The façade whose documents a model's name means; None for a chat model alone. Raises NotFound for one that means
+    nothing."""
     if name == LIBRARY:
-        return True
+        return call.rag
     library, _, collection = name.partition(":")
-    known = _names(rag)
-    if name in known[1:]:
-        return False
-    what = f"collection {collection}" if library == LIBRARY and collection else f"model {name}"
-    raise NotFound(f"there is no {what}", f"There are: {', '.join(known)}")
+    if library == LIBRARY and collection and collection != collections.ALL:
+        return await call.state.collection(collection)
+    if name in _chat_models(call.rag):
+        return None
+    raise NotFound(f"there is no model {name}", f"There are: {', '.join(await _names(call.rag))}")
 
 
-def _names(rag: Rag) -> list[str]:
-    """What may be asked: the documents, then the chat models that are ready or would be loaded."""
+def _chat_models(rag: Rag) -> list[str]:
+    """Those that are ready or would be loaded."""
     settings = rag.config
     chosen = settings.openai.model if settings.models.engine == "openai" else settings.models.chat
-    return list(dict.fromkeys(name for name in (LIBRARY, chosen, rag.loaded_model) if name))
+    return list(dict.fromkeys(name for name in (chosen, rag.loaded_model) if name))
+
+
+async def _names(rag: Rag) -> list[str]:
+    """What may be asked: the documents of the library that is served, those of each collection, the chat models."""
+    named = await asyncio.to_thread(collections.names, rag.paths.base)
+    return [LIBRARY, *(f"{LIBRARY}:{name}" for name in named), *_chat_models(rag)]
 
 
 # --- models ------------------------------------------------------------------------------------------------------
 
 
 async def models(call: Call) -> shapes.OpenAIModels:
-    """List what a request may name: the documents, the chat model, the embedding model."""
-    return shapes.OpenAIModels("list", tuple(_models(call)))
+    """List what a request may name: the documents, those of each collection, the chat model, the embedding model."""
+    return shapes.OpenAIModels("list", tuple(await _models(call)))
 
 
 async def openai_model(call: Call) -> shapes.OpenAIModel:
     """Show one of them."""
     wanted = call.path("model")
-    known = {each.id: each for each in _models(call)}
+    known = {each.id: each for each in await _models(call)}
     if wanted not in known:
         raise NotFound(f"there is no model {wanted}", f"There are: {', '.join(known)}")
     return known[wanted]
 
 
-def _models(call: Call) -> list[shapes.OpenAIModel]:
-    names = [*_names(call.rag), call.rag.config.models.embedding]
+async def _models(call: Call) -> list[shapes.OpenAIModel]:
+    names = [*await _names(call.rag), call.rag.config.models.embedding]
     return [shapes.OpenAIModel(name, "model", int(call.state.started_at), "termrag") for name in names]
 
 
