@@ -55,7 +55,7 @@ class Adds:
 
     def __init__(self) -> None:
         self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(["lancedb.index", "index_library"])
+        self._context.set_forkserver_preload(["lancedb.index", "index.index_library"])
 
     def start(self, library: Path, folder: Path) -> BaseProcess:
         is_ready = self._context.Event()
