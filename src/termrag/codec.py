@@ -18,7 +18,19 @@ from termrag.errors import TermragError
 
 _TYPE, _TUPLE = "$type", "$tuple"
 _HOMES = frozenset(
-    {"records", "events", "turns", "watchstate", "candidates", "connection", "doctor", "models.shelf", "codec"}
+    {
+        "records",
+        "events",
+        "turns",
+        "watchstate",
+        "candidates",
+        "indexstate",
+        "collections",
+        "connection",
+        "doctor",
+        "models.shelf",
+        "codec",
+    }
 )
 
 

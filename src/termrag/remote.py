@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 STREAMS = frozenset(
     {
         "ask", "ingest", "ingest_text", "remove", "sync", "pull", "load_models", "preview_adding", "reindex",
-        "bring_back",
+        "bring_back", "verify_index", "export_index", "import_index", "back_up_index", "restore_index", "migrate_index",
     }
 )  # fmt: skip
 

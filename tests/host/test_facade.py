@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from termrag import candidates, codec, errors, events, records, turns, watchstate
+from termrag import candidates, codec, errors, events, indexstate, records, turns, watchstate
 from termrag.config import Config
 from termrag.errors import TermragError
 from termrag.paths import default_paths
@@ -19,7 +19,7 @@ from termrag.remote import STREAMS, RemoteRag, likeness
 
 VALUES = [
     kind
-    for module in (candidates, events, records, turns, watchstate)
+    for module in (candidates, events, indexstate, records, turns, watchstate)
     for kind in vars(module).values()
     if dataclasses.is_dataclass(kind) and kind.__module__ == module.__name__ and kind not in (records.Row,)
 ]
@@ -43,7 +43,7 @@ def test_what_is_no_coroutine_is_there_on_both_sides() -> None:
         and not inspect.isasyncgenfunction(member)
         and not inspect.iscoroutinefunction(member)
     }
-    assert own - {"write_at_once"} <= set(dir(RemoteRag))
+    assert own - {"write_at_once", "beside"} <= set(dir(RemoteRag))
 
 
 # What is not a number is not equal to itself.

@@ -10,6 +10,7 @@ from typing import TypeVar
 from termrag import indexing
 from termrag.events import CopyEvent, VerifyEvent
 from termrag.indexstate import IndexStats
+from termrag.paths import absolute
 from termrag.rag.door import Door
 
 T = TypeVar("T")
@@ -22,27 +23,45 @@ class Index(Door):
         """The index in numbers. Raises StoreUnavailable where there is none."""
         return await self._disk.run(indexing.take_stats, self._parts)
 
-    def verify_index(self, *, fix: bool = False) -> AsyncGenerator[VerifyEvent, None]:
+    async def verify_index(self, *, fix: bool = False) -> AsyncGenerator[VerifyEvent, None]:
         """Hold ledger and store against each other, ending with Examined; `fix` mends what can be mended."""
-        return self._indexing(lambda: indexing.verify(self._parts, self._embed_elsewhere, fix=fix))
+        async with aclosing(
+            self._indexing(lambda: indexing.verify(self._parts, self._embed_elsewhere, fix=fix))
+        ) as events:
+            async for event in events:
+                yield event
 
-    def export_index(self, folder: str | Path) -> AsyncGenerator[CopyEvent, None]:
+    async def export_index(self, folder: str | Path) -> AsyncGenerator[CopyEvent, None]:
         """Write documents, chunks and vectors to a new folder, ending with Copied. Leaving early takes it away again.
         Raises ConfigError for a folder that is not empty."""
-        return self._indexing(lambda: indexing.export(self._parts, _path(folder)))
+        events = self._indexing(lambda: indexing.export(self._parts, _path(folder)))
+        async with aclosing(events):
+            async for event in events:
+                yield event
 
-    def import_index(self, folder: str | Path, *, replace: bool = False) -> AsyncGenerator[CopyEvent, None]:
+    async def import_index(self, folder: str | Path, *, replace: bool = False) -> AsyncGenerator[CopyEvent, None]:
         """Fill the library from an export, ending with Copied. Raises NotFound or ConfigError for what is no whole
         export, LibraryMismatch, LibraryBusy, and ConfigError for a library that is not empty, unless `replace`."""
-        return self._indexing(lambda: indexing.import_index(self._parts, _path(folder), replace=replace))
+        async with aclosing(
+            self._indexing(lambda: indexing.import_index(self._parts, _path(folder), replace=replace))
+        ) as events:
+            async for event in events:
+                yield event
 
-    def back_up_index(self, folder: str | Path) -> AsyncGenerator[CopyEvent, None]:
+    async def back_up_index(self, folder: str | Path) -> AsyncGenerator[CopyEvent, None]:
         """Write the whole library to a new folder, ending with Copied; others may write meanwhile."""
-        return self._indexing(lambda: indexing.back_up(self._parts, _path(folder)))
+        events = self._indexing(lambda: indexing.back_up(self._parts, _path(folder)))
+        async with aclosing(events):
+            async for event in events:
+                yield event
 
-    def restore_index(self, folder: str | Path, *, replace: bool = False) -> AsyncGenerator[CopyEvent, None]:
+    async def restore_index(self, folder: str | Path, *, replace: bool = False) -> AsyncGenerator[CopyEvent, None]:
         """Make the library what it was when it was backed up, ending with Copied; raises as `import_index`."""
-        return self._indexing(lambda: indexing.restore(self._parts, _path(folder), replace=replace))
+        async with aclosing(
+            self._indexing(lambda: indexing.restore(self._parts, _path(folder), replace=replace))
+        ) as events:
+            async for event in events:
+                yield event
 
     async def migrate_index(
         self, target: str, *, drop_source: bool = False, replace: bool = False
@@ -65,4 +84,4 @@ class Index(Door):
 
 
 def _path(folder: str | Path) -> Path:
-    return Path(folder).expanduser().absolute()
+    return absolute(folder)

@@ -245,6 +245,9 @@ class TermragApp(App[None]):
     def _tell_of_ingest(self, sentence: str, went_well: bool) -> None:
         if self.is_running:
             self.notify(sentence, severity="information" if went_well else "warning", markup=False)
+            for screen in self.screen_stack:
+                if isinstance(screen, ChatScreen):
+                    screen.look()
 
     def limit_to(self, documents: Sequence[tuple[str, str]]) -> None:
         """Limit the questions of the chat to documents, by (id, name)."""
