@@ -158,7 +158,11 @@ def test_a_busy_endpoint_is_asked_again(server: EndpointServer, status: int):
     assert len(server.chat_requests()) == 3
 
 
-@pytest.mark.parametrize("wait", ["1", formatdate(time.time() + 3600 * 24 * 300, usegmt=True), "nonsense"])
+@pytest.mark.parametrize(
+    "wait",
+    ["1", formatdate(time.time() + 3600 * 24 * 300, usegmt=True), "nonsense"],
+    ids=["seconds", "date", "nonsense"],
+)
 def test_retry_after_is_honoured_within_reason(server: EndpointServer, wait: str):
     server.faults = [Refuse(503, headers={"Retry-After": wait})]
     began = time.perf_counter()

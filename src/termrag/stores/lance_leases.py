@@ -43,7 +43,13 @@ def _found(table: Any, name: str) -> Lease | None:
 
 
 def _table(connection: Any) -> Any:
-    return guarded(lambda: connection.create_table(_TABLE, schema=_schema(), exist_ok=True))
+    if _TABLE in guarded(lambda: connection.list_tables().tables):
+        return guarded(lambda: connection.open_table(_TABLE))
+    try:
+        # Never `exist_ok`: of two that create at once it lets the second replace what the first has written.
+        return connection.create_table(_TABLE, schema=_schema(), mode="create")
+    except (RuntimeError, ValueError, OSError):  # another was first
+        return guarded(lambda: connection.open_table(_TABLE))
 
 
 def _schema() -> Any:
