@@ -57,7 +57,7 @@ def _refresh(refresh: Callable[[], object]) -> None:
 
 
 def _is_conflict(text: str) -> bool:
-    return "commit conflict" in text.lower()
+    return "commit conflict" in text.lower() or "Incompatible transaction" in text
 
 
 def _is_stale(text: str) -> bool:

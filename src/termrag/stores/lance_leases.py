@@ -21,6 +21,7 @@ def take_lease(connection: Any, name: str, holder: str, until: float) -> Lease:
     is_free = f"target.until < {time.time()} OR target.holder = {sql_text(holder)}"
 
     def offer() -> None:
+        table.checkout_latest()  # whoever made the table at the same moment may have replaced it
         upsert = table.merge_insert("name").when_matched_update_all(where=is_free).when_not_matched_insert_all()
         upsert.use_index(False).execute(offered)
 
