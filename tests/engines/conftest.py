@@ -59,9 +59,8 @@ def endpoint() -> Iterator[EndpointServer]:
         yield server
 
 
-@pytest.fixture(scope="module", params=ENGINES)
-def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
-    """A loaded engine with a window of 1,024 tokens, as the factory opens it."""
+def opened(request: pytest.FixtureRequest, slots: int = 1) -> Engine:
+    """The loaded engine that the fixture's parameter names, with a window of 1,024 tokens, as the factory opens it."""
     name, _, size = request.param.partition("-")
     path, openai = None, OpenAISettings()
     if name == "openai":
@@ -75,7 +74,15 @@ def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
         models=ModelSettings(script=SCRIPT, context_tokens=1024),
         openai=openai,
         environ={},
+        slots=slots,
     )
     engine.load()
+    return engine
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
+    """A loaded engine with a window of 1,024 tokens, as the factory opens it."""
+    engine = opened(request)
     yield engine
     engine.close()

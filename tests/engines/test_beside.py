@@ -8,13 +8,12 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from termrag.config import ModelSettings, OpenAISettings
-from termrag.engines import Done, Engine, EngineChoice, EngineEvent, Piece, Prefill, Stream, open_engine
+from termrag.engines import Done, Engine, EngineEvent, Piece, Prefill, Stream
 from termrag.errors import EngineFailed
 from termrag.pending import Pending
 from termrag.records import Message, Sampling
 
-from .conftest import ENGINES, SCRIPT
+from .conftest import ENGINES, opened
 from .running import Run, run
 
 SLOTS = 4
@@ -25,22 +24,7 @@ LONG = [Message("user", "word " * 700)]
 
 @pytest.fixture(scope="module", params=[each for each in ENGINES if isinstance(each, str)])
 def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
-    name, _, size = request.param.partition("-")
-    path, openai = None, OpenAISettings()
-    if name == "openai":
-        openai = OpenAISettings(url=request.getfixturevalue("endpoint").url, model="scripted", context_tokens=1024)
-    elif size:
-        path = request.getfixturevalue(f"{size}_{'mlx' if name == 'mlx' else 'gguf'}")
-    made = open_engine(
-        EngineChoice(name, "the test says so"),
-        model="test",
-        path=path,
-        models=ModelSettings(script=SCRIPT, context_tokens=1024),
-        openai=openai,
-        environ={},
-        slots=SLOTS,
-    )
-    made.load()
+    made = opened(request, SLOTS)
     yield made
     made.close()
 

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
 import click
 
 from termrag.cli import output
 from termrag.cli.session import open_rag
 from termrag.wire import plain
+
+if TYPE_CHECKING:
+    from termrag.collections import Collection
+    from termrag.rag import Rag
 
 _json = click.option("--json", "as_json", is_flag=True, help="JSON.")
 
@@ -59,17 +66,12 @@ def list_(ctx: click.Context, *, as_json: bool) -> None:
 @click.pass_context
 def create(ctx: click.Context, name: str, *, as_json: bool) -> None:
     """Make an empty collection."""
-
-    async def work() -> int:
-        async with open_rag(ctx) as rag:
-            made = await rag.create_collection(name)
-        if as_json:
-            output.out_json(plain(made))
-        else:
-            output.note(f"collection {name}; fill it: termrag -C {name} add PATH")
-        return 0
-
-    output.run_async(work)
+    _change(
+        ctx,
+        lambda rag: rag.create_collection(name),
+        lambda _: f"collection {name}; fill it: termrag -C {name} add PATH",
+        as_json=as_json,
+    )
 
 
 @collections.command(epilog="Example: termrag collections rename work office")
@@ -79,17 +81,12 @@ def create(ctx: click.Context, name: str, *, as_json: bool) -> None:
 @click.pass_context
 def rename(ctx: click.Context, name: str, new_name: str, *, as_json: bool) -> None:
     """Give a collection another name."""
-
-    async def work() -> int:
-        async with open_rag(ctx) as rag:
-            now = await rag.rename_collection(name, new_name)
-        if as_json:
-            output.out_json(plain(now))
-        else:
-            output.note(f"collection {name} is {new_name} now")
-        return 0
-
-    output.run_async(work)
+    _change(
+        ctx,
+        lambda rag: rag.rename_collection(name, new_name),
+        lambda _: f"collection {name} is {new_name} now",
+        as_json=as_json,
+    )
 
 
 @collections.command(epilog="Example: termrag collections rm office --yes")
@@ -99,14 +96,30 @@ def rename(ctx: click.Context, name: str, new_name: str, *, as_json: bool) -> No
 @click.pass_context
 def rm(ctx: click.Context, name: str, *, sure: bool, as_json: bool) -> None:
     """Remove a collection with its index and conversations. The indexed files stay where they are."""
+    _change(
+        ctx,
+        lambda rag: rag.remove_collection(name, sure=sure),
+        lambda gone: f"collection {name} is removed ({gone.documents} documents)",
+        as_json=as_json,
+    )
+
+
+def _change(
+    ctx: click.Context,
+    change: Callable[[Rag], Awaitable[Collection]],
+    words: Callable[[Collection], str],
+    *,
+    as_json: bool,
+) -> None:
+    """Change a collection, and say what it is now: as JSON, or in `words`."""
 
     async def work() -> int:
         async with open_rag(ctx) as rag:
-            gone = await rag.remove_collection(name, sure=sure)
+            now = await change(rag)
         if as_json:
-            output.out_json(plain(gone))
+            output.out_json(plain(now))
         else:
-            output.note(f"collection {name} is removed ({gone.documents} documents)")
+            output.note(words(now))
         return 0
 
     output.run_async(work)

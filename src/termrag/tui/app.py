@@ -245,15 +245,17 @@ class TermragApp(App[None]):
     def _tell_of_ingest(self, sentence: str, went_well: bool) -> None:
         if self.is_running:
             self.notify(sentence, severity="information" if went_well else "warning", markup=False)
-            for screen in self.screen_stack:
-                if isinstance(screen, ChatScreen):
-                    screen.look()
+            for chat in self._chats:
+                chat.look()
 
     def limit_to(self, documents: Sequence[tuple[str, str]]) -> None:
         """Limit the questions of the chat to documents, by (id, name)."""
-        for screen in self.screen_stack:
-            if isinstance(screen, ChatScreen):
-                screen.limit_to(documents)
+        for chat in self._chats:
+            chat.limit_to(documents)
+
+    @property
+    def _chats(self) -> list[ChatScreen]:
+        return [screen for screen in self.screen_stack if isinstance(screen, ChatScreen)]
 
     @work(exit_on_error=False)
     async def copy_text(self, text: str) -> None:
