@@ -124,8 +124,8 @@ def _fate(file: FoundFile, entry: FileEntry | None, most_bytes: int) -> Fate:
 
 
 def _looks_same(entry: FileEntry, file: FoundFile) -> bool:
-    """An inode of 0 says that the bytes are to be compared: most likely they are the same."""
-    return is_same_file(replace(entry, inode=entry.inode or file.inode), file)
+    """An inode that is not positive says that the bytes are to be compared: most likely they are the same."""
+    return is_same_file(replace(entry, inode=abs(entry.inode) or file.inode), file)
 
 
 def _format(path: str) -> str:

@@ -330,9 +330,14 @@ def _note_link(path: str, roots: Sequence[str], found: Walk) -> None:
         found.skipped.append((path, "a link out of the folder"))
 
 
+def inode_of(status: os.stat_result) -> int:
+    """The number of the file as the ledger keeps it."""
+    return status.st_ino & _MASK
+
+
 def _file(path: str, status: os.stat_result, *, explicit: bool = False) -> FoundFile:
     return FoundFile(
-        path, status.st_dev & _MASK, status.st_ino & _MASK, status.st_size, status.st_mtime_ns, explicit=explicit
+        path, status.st_dev & _MASK, inode_of(status), status.st_size, status.st_mtime_ns, explicit=explicit
     )
 
 

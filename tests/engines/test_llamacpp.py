@@ -91,16 +91,22 @@ def test_a_second_conversation_does_not_cost_the_first_its_cache(tiny: LlamaCppE
 
 
 @on_linux
-def test_no_tcp_port_is_opened(tiny: LlamaCppEngine):
-    run(tiny, QUESTION, max_tokens=2)
+def test_no_tcp_port_is_opened(tiny_gguf: Path):
+    before = _listening()
+    engine = LlamaCppEngine(tiny_gguf, model="tiny", context_tokens=512)
+    try:
+        run(engine, QUESTION, max_tokens=2)
+        assert _listening() == before
+    finally:
+        engine.close()
+
+
+def _listening() -> set[str]:
+    """The TCP sockets of this process on which anybody may call."""
     own = {str(link.readlink()) for link in Path("/proc/self/fd").iterdir() if link.is_symlink() and _exists(link)}
-    listening = [
-        line
-        for table in ("tcp", "tcp6")
-        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]
-        if line.split()[3] == "0A" and f"socket:[{line.split()[9]}]" in own
-    ]
-    assert listening == []
+    tables = [Path(f"/proc/net/{table}").read_text().splitlines()[1:] for table in ("tcp", "tcp6")]
+    entries = [line.split() for lines in tables for line in lines]
+    return {entry[9] for entry in entries if entry[3] == "0A" and f"socket:[{entry[9]}]" in own}
 
 
 def test_the_socket_is_out_of_reach_for_others(tiny: LlamaCppEngine):

@@ -252,6 +252,16 @@ async def test_a_removed_document_comes_back_though_its_file_is_gone(open_chat: 
         assert str(tmp_path / "lost.md") in [each.path for each in await chat.app.rag.documents()]
 
 
+async def test_undo_waits_for_a_removal_that_is_still_at_work(open_chat: Any):
+    async with open_chat() as chat:
+        screen = await documents(chat)
+        await chat.press("asterisk", "d", "u")
+        await chat.until(lambda: any("3 files brought back" in toast for toast in chat.toasts))
+        await idle(chat)
+        await chat.until(lambda: len(names(screen)) == 3)
+        assert len(await chat.app.rag.documents()) == 3
+
+
 async def test_undo_without_a_removal_says_so(open_chat: Any):
     async with open_chat() as chat:
         await documents(chat)

@@ -62,6 +62,13 @@ async def test_the_arrows_bring_back_what_was_asked_and_what_was_being_typed(ope
         assert chat.screen.composer.text == "draft"
 
 
+async def test_letters_typed_before_anything_has_the_focus_go_to_the_input(open_chat: Any):
+    async with open_chat(library=False) as chat:
+        chat.screen.set_focus(None)
+        await chat.press("w", "h", "y")
+        assert chat.screen.composer.text == "why"
+
+
 async def test_letters_typed_in_the_conversation_go_to_the_input(open_chat: Any):
     async with open_chat("Fine.") as chat:
         await chat.ask("How long is the causeway?")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 import unicodedata
 from pathlib import Path
 
@@ -229,11 +230,14 @@ def test_without_notices_sweeps_find_the_change(watch: Watch, notes: Path, tmp_p
     watched.until_equal(tmp_path / "fresh")
 
 
+@pytest.mark.parametrize("is_fresh", [False, True])
 @pytest.mark.parametrize("other", ["twin.md", "twin without suffix"])
 def test_what_is_written_through_one_hard_link_is_read_under_every_name(
-    watch: Watch, notes: Path, tmp_path: Path, other: str
+    watch: Watch, notes: Path, tmp_path: Path, other: str, is_fresh: bool
 ) -> None:
     os.link(notes / "lamp.md", notes / other)
+    written = time.time() + 60 if is_fresh else time.time() - 60
+    os.utime(notes / "lamp.md", (written, written))  # the first sweep meets it in the instant of its writing, or later
     watched = watch(notes)
 
     with (notes / other).open("a") as file:

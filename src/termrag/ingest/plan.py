@@ -9,7 +9,18 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from termrag.folders import NO_SCOPES, FoundFile, Scope, Walk, is_below, reach_of, stat_file, walk, walk_touched
+from termrag.folders import (
+    NO_SCOPES,
+    FoundFile,
+    Scope,
+    Walk,
+    inode_of,
+    is_below,
+    reach_of,
+    stat_file,
+    walk,
+    walk_touched,
+)
 from termrag.ledger import FileEntry, Ledger
 from termrag.paths import absolute
 from termrag.records import DocumentState
@@ -116,7 +127,7 @@ def _other_names(paths: Iterable[str], ledger: Ledger) -> list[str]:
         with suppress(OSError):
             status = os.lstat(path)
             if stat.S_ISREG(status.st_mode) and status.st_nlink > 1:
-                names += ledger.names_of(status.st_ino)
+                names += ledger.names_of(inode_of(status))
     return names
 
 

@@ -186,7 +186,7 @@ def _vectors(tools: Tools, document_ids: Sequence[str]) -> dict[str, NDArray[np.
 
 
 def _settled(file: FoundFile) -> FoundFile:
-    """A file written an instant ago may be written again under the same time stamp: its inode is left out, so that the
+    """A file written an instant ago may be written again under the same time stamp: its inode is negated, so that the
     next run compares its bytes."""
     is_fresh = time.time_ns() - file.modified_ns < _RACY_NS
-    return replace(file, inode=0) if is_fresh else file
+    return replace(file, inode=-file.inode) if is_fresh else file

@@ -33,7 +33,8 @@ _COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class FileEntry:
-    """What tells whether a file must be read again. `recipe` is empty where it is unknown (a rebuilt ledger)."""
+    """What tells whether a file must be read again. `recipe` is empty where it is unknown (a rebuilt ledger); `inode` is
+    negative where the bytes are to be compared whatever size and time say, and 0 where nothing is known of it."""
 
     id: str
     path: str
@@ -190,7 +191,7 @@ class Ledger:
 
     def names_of(self, inode: int) -> list[str]:
         """The paths of one file: several where it has hard links. Other file systems count inodes of their own."""
-        return list(self._entries("inode = ?", (inode,)))
+        return list(self._entries("inode IN (?, ?)", (inode, -inode)))
 
     def by_inode(self, inode: int, size: int) -> list[FileEntry]:
         return list(self._entries("inode = ? AND size = ?", (inode, size)).values())

@@ -151,6 +151,11 @@ class TermragApp(App[None]):
         return self._ingesting
 
     @property
+    def ingest_summary(self) -> str:
+        """How far the files are that come in; empty if none are."""
+        return self._ingesting.summary() if self._ingesting is not None else ""
+
+    @property
     def watching(self) -> FolderWatch:
         """The watched folders, as far as this app keeps them in the library."""
         if self._watching is None:

@@ -103,9 +103,10 @@ class ChatScreen(WorkspaceScreen):
             self.composer.insert(event.text)
 
     def on_key(self, event: events.Key) -> None:
-        """What is typed while the conversation has the focus goes to the input, unless it is a key of its own."""
+        """What is typed while the conversation has the focus, or nothing yet, goes to the input, unless it is a key of
+        its own."""
         is_free = event.is_printable and event.key not in self.active_bindings
-        if isinstance(self.focused, Transcript) and is_free and event.character:
+        if (self.focused is None or isinstance(self.focused, Transcript)) and is_free and event.character:
             event.stop()
             self.composer.focus()
             self.composer.insert(event.character)

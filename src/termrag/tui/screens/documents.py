@@ -75,6 +75,7 @@ class DocumentsScreen(Screen[None]):
         self._rows: list[Row] = []
         self._is_loaded = False
         self._taken: list[Taken] = []
+        self._changing = asyncio.Lock()  # held while documents are taken out
         self._ticks = 0
         self._seen = (-1, -1)  # versions of the queue and of the library that are shown
 
@@ -272,8 +273,9 @@ class DocumentsScreen(Screen[None]):
         for path in chosen:
             self.app.ingesting.files.pop(path, None)
         self._build()
-        taken = await self.app.rag.take_out(chosen)
-        self._taken.append(taken)
+        async with self._changing:
+            taken = await self.app.rag.take_out(chosen)
+            self._taken.append(taken)
         watched = await self._watched_above(chosen)
         again = f". {watched} is watched: what changes there comes in again" if watched else ""
         self.notify(
@@ -287,12 +289,15 @@ class DocumentsScreen(Screen[None]):
         found = next((each for each in folders if any(path.startswith(each + "/") for path in paths)), "")
         return clean(Path(found).name) if found else ""
 
-    def action_undo(self) -> None:
-        """Bring back what was removed last, as it was."""
-        if not self._taken:
+    @work(group="undo", exit_on_error=False)
+    async def action_undo(self) -> None:
+        """Bring back what was removed last, as it was; waits for a removal that is still at work."""
+        async with self._changing:
+            taken = self._taken.pop() if self._taken else None
+        if taken is None:
             self.notify("nothing was removed")
-            return
-        self.app.ingesting.bring_back(self.app.rag, self._taken.pop())
+        else:
+            self.app.ingesting.bring_back(self.app.rag, taken)
 
     def action_reindex(self) -> None:
         """Read documents again, failed ones too."""

@@ -144,7 +144,7 @@ class WorkspaceScreen(ConversationScreen):
 
     def _follow_ingest(self) -> None:
         """Tell in the status line how far the files are that come in."""
-        summary = self.app.ingesting.summary()
+        summary = self.app.ingest_summary
         if summary != self.status.facts.adding:
             self.status.tell(adding=summary)
             if not summary:
