@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from termrag import ingest as runs
-from termrag import naming
-from termrag.errors import NotFound
+from termrag import leasing, naming
+from termrag.errors import LibraryBusy, NotFound
 from termrag.events import IngestEvent
 from termrag.ledger import WATCH_LOCK, lock_holder
 
@@ -17,10 +17,23 @@ if TYPE_CHECKING:
 
 
 def ingest(
-    parts: Parts, paths: Sequence[Path], embed: Embed, *, force: bool, rebuild: bool, wait: bool
+    parts: Parts,
+    paths: Sequence[Path],
+    embed: Embed,
+    *,
+    force: bool = False,
+    rebuild: bool = False,
+    wait: bool = False,
+    sure: bool = False,
 ) -> Iterator[IngestEvent]:
     """Make the library equal to the files; see `termrag.ingest.ingest`. Vectors are left to the process that
-    watches, if there is one and `wait` does not ask for them."""
+    watches, if there is one and `wait` does not ask for them. Raises LibraryBusy for the rebuild of an index that other
+    machines use as well, unless `sure`."""
+    if rebuild and not sure and leasing.is_shared(parts):
+        raise LibraryBusy(
+            "other machines may keep documents in this index too, and a rebuild takes all of them out",
+            "If none does: termrag index rebuild --yes",
+        )
     with parts.ingesting(embed, patience_s=parts.config.qdrant.patience_s) as (ledger, tools):
         yield from runs.ingest(
             paths or ledger.roots(),

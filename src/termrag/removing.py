@@ -89,7 +89,7 @@ def bring_back(parts: Parts, embed: Embed, taken: Taken) -> Iterator[IngestEvent
         yield Indexed(each.document.path, len(each.chunks), 0, 0.0)
     if taken.others:
         others = [Path(path) for path in taken.others]
-        yield from ingest(parts, others, embed, force=False, rebuild=False, wait=False)
+        yield from ingest(parts, others, embed)
 
 
 def _keep(entry: FileEntry, ledger: Ledger, open_store: Callable[[], Store], most_chunks: int) -> _Kept | None:

@@ -10,7 +10,7 @@ import pytest
 
 from embedding_endpoint import Endpoint, served
 from index.whole import Home, answers, copied, report, write_notes
-from termrag.errors import ConfigError, LibraryBusy
+from termrag.errors import ConfigError, LibraryBusy, StoreUnavailable
 from termrag.events import Answered
 from termrag.ledger import Ledger
 
@@ -82,6 +82,21 @@ async def test_one_machine_writes_a_folder_and_the_other_is_told_which(
         await second.watch_folder(folder)
         _ = [event async for event in second.sync()]
         _ = [event async for event in first.sync()]
+
+
+async def test_a_rebuild_takes_what_others_wrote_out_only_if_told_so(
+    machines: tuple[Home, Home], tmp_path: Path
+) -> None:
+    here, there = machines
+    await here.add(write_notes(tmp_path / "notes", 3))
+    async with there.open() as rag:
+        with pytest.raises(LibraryBusy) as refused:
+            _ = [event async for event in rag.ingest([], rebuild=True)]
+        assert "--yes" in refused.value.hint
+        assert await rag.search("lamp of the harbour")
+        _ = [event async for event in rag.ingest([], rebuild=True, sure=True)]
+        with pytest.raises(StoreUnavailable, match="there is no index"):
+            await rag.search("lamp of the harbour")
 
 
 async def test_a_machine_takes_over_a_folder_and_its_documents_keep_their_ids(

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
 import sqlite3
 import time
@@ -25,7 +26,9 @@ from termrag.tui.app import TermragApp
 from termrag.tui.asking import Asking, Order
 from termrag.tui.entries import Question, Reply
 from termrag.tui.pulling import Pull
+from termrag.tui.screens.add import AddScreen
 from termrag.tui.themes import load_themes
+from termrag.tui.widgets.paths import PathInput
 from tui import snapshots
 from tui.conftest import NOTES, Chat, settings
 
@@ -352,6 +355,44 @@ async def test_no_documents(open_still: Opens):
         await chat.until(lambda: getattr(chat.app.screen, "_is_loaded", False))
         await settle(chat)
         await shoot(chat, "documents-none")
+
+
+@pytest.mark.parametrize("size", [(60, 20), (100, 30)], ids=["narrow", "wide"])
+async def test_what_would_be_added(
+    open_still: Opens, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
+):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "papers").mkdir()
+    for name, text in NOTES.items():
+        (tmp_path / "papers" / name).write_text(text)
+        os.utime(tmp_path / "papers" / name, (_MOMENT, _MOMENT))
+    (tmp_path / "papers" / "photo.heic").write_bytes(b"\0" * 100)
+    async with open_still(library=False, size=size) as chat:
+        await chat.press("ctrl+o")
+        await chat.until(lambda: getattr(chat.app.screen, "_is_loaded", False))
+        await chat.press("a")
+        await chat.until(lambda: isinstance(chat.app.screen, AddScreen))
+        path = chat.app.screen.query_one(PathInput)
+        path.value = "papers"
+        path.cursor_position = len(path.value)
+        await chat.until(lambda: getattr(chat.app.screen, "preview", None))
+        await settle(chat)
+        await shoot(chat, f"add-{size[0]}")
+
+
+@pytest.mark.parametrize(("key", "name"), [("enter", "preview"), ("i", "formats"), ("w", "watched")])
+async def test_beside_the_documents(open_still: Opens, key: str, name: str):
+    async with open_still(library=False) as chat:
+        for title, text in NOTES.items():
+            async for _ in chat.app.rag.ingest_text(title, text):
+                pass
+        await chat.press("ctrl+o")
+        await chat.until(lambda: getattr(chat.app.screen, "_is_loaded", False))
+        below = chat.app.screen
+        await chat.press(key)
+        await chat.until(lambda: chat.app.screen is not below)
+        await settle(chat)
+        await shoot(chat, f"documents-{name}")
 
 
 @pytest.mark.parametrize("size", [(60, 20), (100, 30)], ids=["narrow", "wide"])

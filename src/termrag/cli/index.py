@@ -95,6 +95,7 @@ def optimize(ctx: click.Context, *, as_json: bool) -> None:
 
 
 @index.command(epilog="Example: termrag config set models.embedding multilingual-e5-small && termrag index rebuild")
+@click.option("--yes", is_flag=True, help="Also an index that other machines use.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object at the end.")
 @click.option("--jsonl", is_flag=True, help="One JSON object per event, as it happens.")
 @click.option("-q", "--quiet", is_flag=True, help="Only failures.")
@@ -104,7 +105,7 @@ def rebuild(ctx: click.Context, /, **options: Any) -> None:
 
     async def work() -> int:
         async with open_rag(ctx) as rag:
-            return await draw_ingest(rag.ingest([], rebuild=True), options)
+            return await draw_ingest(rag.ingest([], rebuild=True, sure=options["yes"]), options)
 
     output.run_async(work)
 

@@ -49,6 +49,7 @@ Runs again at the cost of one look per unchanged file. Exit code 1 only if every
     is_flag=True,
     help="Make the index anew, for another embedding model. Without PATHS: all that was added.",
 )
+@click.option("--yes", is_flag=True, help="Rebuild also an index that other machines use.")
 @click.option("--wait", is_flag=True, help="End only when every vector is there too, even if a process watches.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object at the end.")
 @click.option("--jsonl", is_flag=True, help="One JSON object per event, as it happens.")
@@ -68,9 +69,8 @@ def add(ctx: click.Context, /, paths: tuple[str, ...], **options: Any) -> None:
             if paths == ("-",):
                 events = rag.ingest_text(options["name"], read_stdin())
             else:
-                events = rag.ingest(
-                    list(paths), force=options["force"], rebuild=options["rebuild"], wait=options["wait"]
-                )
+                chosen = {name: options[name] for name in ("force", "rebuild", "wait")}
+                events = rag.ingest(list(paths), sure=options["yes"], **chosen)
             code = await draw_ingest(events, options)
             if not options["quiet"] and (waiting := (await rag.status()).unembedded):
                 output.note(f"{waiting} documents are found by their words; their vectors follow (termrag status)")

@@ -20,7 +20,7 @@ from termrag.indexstate import IndexReport, Problem
 from termrag.ledger import Ledger, rebuild
 from termrag.parts import Embed, Parts
 from termrag.records import Document, DocumentState, Row
-from termrag.stores import Store
+from termrag.stores import Batch, Store
 
 if TYPE_CHECKING:
     import numpy as np
@@ -86,25 +86,29 @@ def _fill(ledger: Ledger, store: Store) -> None:
 
 
 def _compare(ledger: Ledger, store: Store, sample: _Sample) -> Generator[VerifyEvent, None, list[Problem]]:
-    """A generator that returns the problems. Ledger and store are pinned together, so that a commit is no problem."""
+    """A generator that returns the problems. Ledger and store are pinned together, so that a commit is no problem;
+    where a store has no snapshots, writers wait until all is read."""
     stored: dict[str, _Stored] = {}
     with ledger.lock():
         documents = ledger.documents()
-        expected = ledger.counts().chunks
-        batches = store.rows()
+        reading = _read(store.rows(), Pace("reading chunks", ledger.counts().chunks), stored, sample)
         if not store.has_snapshots:
-            batches = iter(list(batches))
-    pace = Pace("reading chunks", expected)
+            yield from reading
+    yield from reading
+    if store.is_shared:  # what this ledger does not know, another machine's may
+        known = {each.id for each in documents}
+        stored = {document_id: found for document_id, found in stored.items() if document_id in known}
+    return list(_problems(documents, stored))
+
+
+def _read(batches: Iterator[Batch], pace: Pace, stored: dict[str, _Stored], sample: _Sample) -> Iterator[VerifyEvent]:
+    """Note in `stored` what there is of each document."""
     for batch in batches:
         for row in batch.rows:
             chunk = row.chunk
             stored.setdefault(chunk.document_id, _Stored(chunk.path, chunk.content_hash)).take(row)
             sample.take(row)
         yield pace.step(len(batch.rows))
-    if store.is_shared:  # what this ledger does not know, another machine's may
-        known = {each.id for each in documents}
-        stored = {document_id: found for document_id, found in stored.items() if document_id in known}
-    return list(_problems(documents, stored))
 
 
 def _problems(documents: Sequence[Document], stored: Mapping[str, _Stored]) -> Iterator[Problem]:

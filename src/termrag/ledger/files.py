@@ -33,8 +33,8 @@ _COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class FileEntry:
-    """What tells whether a file must be read again. `recipe` is empty where it is unknown (a rebuilt ledger); `inode` is
-    negative where the bytes are to be compared whatever size and time say, and 0 where nothing is known of it."""
+    """What tells whether a file must be read again. `recipe` is empty where it is unknown (a rebuilt ledger); `inode`
+    is negative where the bytes are to be compared whatever size and time say, and 0 where nothing is known of it."""
 
     id: str
     path: str

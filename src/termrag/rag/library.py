@@ -21,10 +21,17 @@ class Library(Door):
     """The documents of the library and their index."""
 
     async def ingest(
-        self, paths: Sequence[str | Path], *, force: bool = False, rebuild: bool = False, wait: bool = False
+        self,
+        paths: Sequence[str | Path],
+        *,
+        force: bool = False,
+        rebuild: bool = False,
+        wait: bool = False,
+        sure: bool = False,
     ) -> AsyncGenerator[IngestEvent, None]:
         """Make the library equal to the given files and folders, ending with Finished. One bad file is a Failed
-        event. `rebuild` empties the index first. Leaving the stream keeps what is finished.
+        event. `rebuild` empties the index first, one that other machines use as well only if `sure`. Leaving the stream
+        keeps what is finished.
 
         Documents are found by their words as soon as they are read. Their vectors follow: here, or, unless `wait`, by
         the process that watches the library, if there is one."""
@@ -37,6 +44,7 @@ class Library(Door):
                 force=force,
                 rebuild=rebuild,
                 wait=wait,
+                sure=sure,
             )
 
         async with aclosing(self._disk.stream(start)) as events:

@@ -14,6 +14,7 @@ from termrag.records import Document, DocumentState
 from termrag.tui.ingesting import IN_WORK, FileState, QueuedFile
 
 VIEWS = ("all", "in work", "failed")
+NO_FILE = "given as text"  # where a document is that has no folder
 
 _CONTROLS: dict[int, str] = {**{code: chr(0x2400 + code) for code in range(32)}, 127: "␡", 9: " "}
 # Marks that turn the direction of what follows would turn the rest of the line as well.
@@ -68,11 +69,12 @@ def _of_file(file: QueuedFile) -> Row:
 
 
 def _row(path: str, size: int, state: str, reason: str, hint: str, document: Document | None) -> Row:
-    folder, _, name = path.rpartition("/")
+    folder, slash, name = path.rpartition("/")
+    folder = folder or ("/" if slash else NO_FILE)
     stem, dot, suffix = name.rpartition(".")
     kind = suffix.lower() if dot and stem and len(suffix) <= 8 else ""
     return Row(
-        path, clean(name), clean(folder or "/"), clean(kind), size, document.chunks if document else 0,
+        path, clean(name), clean(folder), clean(kind), size, document.chunks if document else 0,
         document.modified_ns if document else 0, state, clean(reason), clean(hint),
         f"{path}\0{document.title if document else ''}\0{state}".casefold(), document,
     )  # fmt: skip

@@ -364,7 +364,7 @@ def _detail(row: Row) -> Content:
     title = row.document.title if row.document is not None else ""
     pages = f"  {plural(row.document.pages, 'page')}" if row.document is not None and row.document.pages else ""
     named = f"  “{clean(title)}”" if title and title != row.name else ""
-    return Content.styled(f"{row.folder}/{row.name}{pages}{named}", "$foreground 75%")
+    return Content.styled(f"{clean(row.path)}{pages}{named}", "$foreground 75%")
 
 
 def _passage(document_id: str, path: str) -> Passage:

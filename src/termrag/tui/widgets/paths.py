@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 from rich.style import Style as RichStyle
@@ -125,7 +126,7 @@ class FileTree(Tree[Leaf]):
     def show_root_at(self, path: str) -> None:
         """Show another folder."""
         self.root_path = path
-        self.reset(_label(path), Leaf(path, FolderEntry(path, True)))
+        self.reset(Text(clean(_from_home(path))), Leaf(path, FolderEntry(path, True)))
         self.root.allow_expand = True
         self.root.expand()
 
@@ -188,7 +189,7 @@ class FileTree(Tree[Leaf]):
         icon = ("▾ " if node.is_expanded else "▸ ") if leaf.entry.is_folder else ""
         note = leaf.entry.left_out or ("" if leaf.entry.is_folder else size_text(leaf.entry.size_bytes))
         room = max(self.size.width - 3 - len(icon) - len(box) - len(note) - self.guide_depth * _depth(node), 8)
-        name = leaf.path if node is self.root else leaf.entry.name
+        name = _from_home(leaf.path) if node is self.root else leaf.entry.name
         name = fitted(clean(name), room, cut="start" if node is self.root else "name").rstrip()
         look = style + faint if is_left_out else style
         return Text.assemble((icon, style), (box, style), (name, look), (f"  {note}", style + faint))
@@ -201,5 +202,7 @@ def _depth(node: TreeNode[Leaf]) -> int:
     return depth
 
 
-def _label(path: str) -> Text:
-    return Text(clean(path))
+def _from_home(path: str) -> str:
+    """A path as people write it."""
+    home = str(Path.home())
+    return f"~{path[len(home) :]}" if f"{path}/".startswith(f"{home}/") else path
