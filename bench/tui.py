@@ -118,7 +118,8 @@ def app_in(home: Path) -> Iterator[Any]:
 
     paths = Paths(*(home / name for name in ("config", "data", "cache", "state", "run")))
     paths.make()
-    config = Config().with_values({"tui": {"theme": "termrag-dark"}}, "bench")
+    scripted = {"engine": "scripted", "script": "x"}  # a model that is here: nothing leads to the first answer
+    config = Config().with_values({"tui": {"theme": "termrag-dark"}, "models": scripted}, "bench")
     yield TermragApp(config, paths, Rag)
 
 

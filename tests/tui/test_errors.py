@@ -42,14 +42,14 @@ async def failed(chat: Chat, *words: str) -> None:
 
 async def test_an_endpoint_that_refuses_the_connection(open_chat: Any):
     async with open_chat(**remote("http://127.0.0.1:9/v1")) as chat:
-        await failed(chat, "cannot be reached", "^r asks again", "F2 connection", "F6 another model")
+        await failed(chat, "cannot be reached", "Ctrl+R asks again", "F2 connection", "F6 another model")
 
 
 async def test_an_endpoint_that_stays_silent(open_chat: Any):
     with running_server(LENGTH) as server:
         server.silent.set()
         async with open_chat(**remote(server.url, timeout_s=0.3)) as chat:
-            await failed(chat, server.url, "^r asks again", "F2 connection")
+            await failed(chat, server.url, "Ctrl+R asks again", "F2 connection")
 
 
 async def test_an_endpoint_that_refuses_the_key(open_chat: Any):
@@ -139,7 +139,7 @@ async def test_a_library_that_another_process_writes_to(open_chat: Any):
     ("error", "words"),
     [
         (unavailable(OSError("No space left on device (os error 28)")), ("the disk is full", "Free some disk space")),
-        (LibraryBusy("another process is writing", ""), ("another process", "^r asks again in a moment")),
+        (LibraryBusy("another process is writing", ""), ("another process", "Ctrl+R asks again in a moment")),
         (ModelMissing("x is not on this machine", "termrag models pull x"), ("not on this machine", "F6 fetches")),
     ],
 )
@@ -165,8 +165,8 @@ async def test_a_fault_of_its_own_is_a_sentence_and_the_traceback_goes_to_the_lo
 def test_a_search_is_told_only_if_it_takes_long():
     work = Work()
     work.enter("searching")
-    assert work.line(work.began + 0.1) == ""
-    assert "searching" in work.line(work.began + 0.2)
+    assert work.line(work.began + 0.1, "Esc") == ""
+    assert "searching" in work.line(work.began + 0.2, "Esc")
 
 
 def test_what_is_waited_for_is_told_with_figures():
@@ -174,11 +174,11 @@ def test_what_is_waited_for_is_told_with_figures():
     asking = Asking(Order("q"), Question("e1", "q", 0.0), reply, 100)
     asking.take(Searching("q"))
     asking.take(Loading("llama"))
-    assert "loading llama 4 s" in reply.work.line(reply.work.began + 4)
+    assert "loading llama 4 s" in reply.work.line(reply.work.began + 4, "Esc")
     asking.take(Downloading("model.gguf", 250, 1000))
-    assert "fetching model.gguf ██░░░░░░░░ 25 %" in reply.work.line(reply.work.began)
+    assert "fetching model.gguf ██░░░░░░░░ 25 %" in reply.work.line(reply.work.began, "Esc")
     asking.take(Reading(600, 1200))
-    assert "█████░░░░░ 600/1200 tokens" in reply.work.line(reply.work.began)
+    assert "█████░░░░░ 600/1200 tokens" in reply.work.line(reply.work.began, "Esc")
 
 
 async def test_a_terminal_that_is_too_small_says_so_and_goes_on(open_chat: Any):

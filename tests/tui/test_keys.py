@@ -100,6 +100,14 @@ async def test_a_key_of_the_user_works_is_shown_and_the_old_one_is_free(open_cha
         assert chat.toasts == []
 
 
+async def test_messages_name_the_keys_that_the_user_chose(open_chat: Any):
+    write_keys('app.documents = "ctrl+d"\nchat.regenerate = "f10"\nmessage.details = "D"\n')
+    async with open_chat("It was painted green by elephants from Mars.", library=False) as chat:
+        await chat.until(lambda: "Ctrl+D adds documents" in chat.text)
+        await chat.ask("Who painted the causeway?")
+        await chat.until(lambda: "D says why" in chat.text)
+
+
 async def test_wrong_wishes_are_told_and_the_right_ones_hold(open_chat: Any):
     write_keys('app.halp = "f10"\napp.settings = "f10"\nchat.copy = "f8"\n')
     async with open_chat() as chat:

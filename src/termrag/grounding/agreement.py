@@ -6,8 +6,9 @@ Facts (numbers, dates, codes, names) are yes or no; words count by weight; word 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 from termrag.analysis.languages import fold
@@ -21,6 +22,7 @@ _CONTEXT = 0.9  # a word of the claim that stands in the passage's heading
 _KIN = 0.8  # a word that shares its beginning or a part with one of the window
 _ELSEWHERE = 0.35  # a word that stands elsewhere in the passage
 _KIN_CHARS = 5
+_PART_CHARS, _COMPOUND_CHARS = 6, 9  # a part of a compound, and a compound, have so many at least
 _LONGER = 0.02  # what each further sentence of a window costs
 _LACKS = 0.25  # what each missing fact costs when windows are compared
 
@@ -60,8 +62,11 @@ class Match:
     @property
     def worth(self) -> float:
         """What windows are compared by: shorter ones win over longer ones that add nothing."""
-        length = _LONGER * max(0, self.window.text.strip().count(" ") // 25)
-        return 0.75 * self.words + 0.25 * self.order - _LACKS * len(self.missing) - length
+        return _worth(self.words, self.order, self.window) - _LACKS * len(self.missing)
+
+
+def _worth(words: float, order: float, window: Reading) -> float:
+    return 0.75 * words + 0.25 * order - _LONGER * (window.spaces // 25)
 
 
 def facts_of(claim: Reading, *, nouns_are_capitalised: bool) -> tuple[Fact, ...]:
@@ -77,18 +82,26 @@ def facts_of(claim: Reading, *, nouns_are_capitalised: bool) -> tuple[Fact, ...]
 
 def best_match(claim: Reading, facts: Sequence[Fact], evidence: Evidence) -> Match | None:
     """The window of a passage that agrees best with a claim; None for a passage without text."""
-    kin = _kin(claim, evidence.whole.stems)
-    matches = (_match(claim, facts, evidence, window, kin) for window in evidence.windows)
-    return max(matches, key=lambda m: m.worth, default=None)
+    laid = _Laid(claim, facts, evidence)
+    most = [laid.most(window) for window in evidence.windows]
+    best: Match | None = None
+    place = 0
+    for i in sorted(range(len(most)), key=lambda i: -most[i]):
+        if best is not None and most[i] < best.worth:
+            break
+        match = laid.over(evidence.windows[i])
+        if best is None or (match.worth, -i) > (best.worth, -place):  # of equal ones the first
+            best, place = match, i
+    return best
 
 
 def second_match(claim: Reading, first: Match, passages: Iterable[Evidence]) -> Match | None:
     """A further window that holds facts which the first lacks, and says what they belong to."""
     best: Match | None = None
     for evidence in passages:
-        kin = _kin(claim, evidence.whole.stems)
+        laid = _Laid(claim, first.missing, evidence)
         for window in evidence.windows:
-            match = _match(claim, first.missing, evidence, window, kin)
+            match = laid.over(window)
             gained = len(first.missing) - len(match.missing)
             # A fact found apart counts only where its window also says a word that the first does not: else a number
             # is borrowed from something else.
@@ -102,7 +115,7 @@ def joined(claim: Reading, first: Match, second: Match) -> tuple[float, float]:
     found = first.found | second.found
     total = sum(w.weight for w in claim.words)
     words = sum(w.weight for w in claim.words if w.stem in found) / total if total else 1.0
-    order = _order(claim, first.window.pairs | second.window.pairs)
+    order = _order(_neighbours(claim), first.window.pairs | second.window.pairs)
     return words, order
 
 
@@ -154,36 +167,62 @@ def swapped(claim: Reading, window: Reading) -> tuple[str, str] | None:
 # --- windows ---------------------------------------------------------------------------------------------------
 
 
-def _match(
-    claim: Reading, facts: Sequence[Fact], evidence: Evidence, window: Reading, kin: Mapping[str, frozenset[str]]
-) -> Match:
-    missing = tuple(f for f in facts if not f.is_in(window, evidence.context))
-    got = _FACT_WEIGHT * (sum(f.kind != "name" for f in facts) - sum(f.kind != "name" for f in missing))
-    total = _FACT_WEIGHT * sum(f.kind != "name" for f in facts)
-    found = set()
-    for word in claim.words:
-        total += word.weight
-        share = _share(word, window, evidence, kin)
-        got += word.weight * share
-        if share > _ELSEWHERE:
-            found.add(word.stem)
-    words = got / total if total else 0.0
-    return Match(evidence, window, words, _order(claim, window.pairs), missing, frozenset(found))
+class _Laid:
+    """A claim about to be laid over the windows of one passage: what is the same for all of them is worked out once."""
+
+    def __init__(self, claim: Reading, facts: Sequence[Fact], evidence: Evidence) -> None:
+        self._claim = claim
+        self._evidence = evidence
+        self._facts = [(fact, fact.is_in(evidence.whole, evidence.context)) for fact in facts]
+        self._kin = _kin(claim, evidence.whole.stems)
+        self._asked = frozenset().union(*self._kin.values(), *((w.stem, *w.also) for w in claim.words))
+        self._exact = _FACT_WEIGHT * sum(f.kind != "name" for f in facts)
+        self._total = self._exact + sum(w.weight for w in claim.words)
+        absent = [fact for fact, is_there in self._facts if not is_there]
+        self._held = self._exact - _FACT_WEIGHT * sum(f.kind != "name" for f in absent)
+        self._lacks = _LACKS * len(absent)
+        self._pairs = _neighbours(claim)
+        self._known: dict[frozenset[str], tuple[float, frozenset[str]]] = {}
+
+    def most(self, window: Reading) -> float:
+        """What a match with the window is worth at most: if it holds every fact that the passage holds."""
+        held = self._asked & window.stems
+        got, _ = self._words(held)
+        words = (self._held + got) / self._total if self._total else 0.0
+        return _worth(words, _order(self._pairs, window.pairs), window) - self._lacks
+
+    def over(self, window: Reading) -> Match:
+        context = self._evidence.context
+        missing = tuple(f for f, is_there in self._facts if not (is_there and f.is_in(window, context)))
+        got, found = self._words(self._asked & window.stems)
+        got += self._exact - _FACT_WEIGHT * sum(f.kind != "name" for f in missing)
+        words = got / self._total if self._total else 0.0
+        return Match(self._evidence, window, words, _order(self._pairs, window.pairs), missing, found)
+
+    def _words(self, held: frozenset[str]) -> tuple[float, frozenset[str]]:
+        """The weight of the claim's words that a window with these stems holds, and which they are."""
+        if held not in self._known:
+            shares = [(word, self._share(word, held)) for word in self._claim.words]
+            found = frozenset(word.stem for word, share in shares if share > _ELSEWHERE)
+            self._known[held] = sum(word.weight * share for word, share in shares), found
+        return self._known[held]
+
+    def _share(self, word: Word, held: frozenset[str]) -> float:
+        if word.stem in held or any(stem in held for stem in word.also):
+            return 1.0
+        if word.stem in self._evidence.context:
+            return _CONTEXT
+        if self._kin[word.stem] & held:
+            return _KIN
+        return _ELSEWHERE if word.stem in self._evidence.whole.stems else 0.0
 
 
-def _share(word: Word, window: Reading, evidence: Evidence, kin: Mapping[str, frozenset[str]]) -> float:
-    if word.stem in window.stems or any(stem in window.stems for stem in word.also):
-        return 1.0
-    if word.stem in evidence.context:
-        return _CONTEXT
-    if kin[word.stem] & window.stems:
-        return _KIN
-    return _ELSEWHERE if word.stem in evidence.whole.stems else 0.0
+def _neighbours(claim: Reading) -> list[tuple[str, str]]:
+    return list(pairwise(w.stem for w in claim.words))
 
 
-def _order(claim: Reading, pairs: frozenset[tuple[str, str]]) -> float:
-    stems = [w.stem for w in claim.words]
-    wanted = list(pairwise(stems))
+def _order(wanted: Sequence[tuple[str, str]], pairs: frozenset[tuple[str, str]]) -> float:
+    """The share of the wanted pairs that are there, either way round."""
     if not wanted:
         return 1.0
     return sum(pair in pairs or pair[::-1] in pairs for pair in wanted) / len(wanted)
@@ -197,17 +236,58 @@ def _kin(claim: Reading, stems: frozenset[str]) -> dict[str, frozenset[str]]:
         if len(mine) < _KIN_CHARS or not mine.isalpha():
             kin[mine] = frozenset()
             continue
-        kin[mine] = frozenset(s for s in stems if len(s) >= _KIN_CHARS and _is_kin(mine, s))
+        known = _table(stems)
+        compounds = known.long if mine in known.joined else ()
+        parts = known.parts if len(mine) >= _COMPOUND_CHARS else ()
+        kin[mine] = frozenset(
+            [
+                *(s for s in known.beginnings.get(mine[:_KIN_CHARS], ()) if _begins_alike(mine, s)),
+                *(s for s in compounds if mine in s and _is_part(mine, s)),
+                *(s for s in parts if s in mine and _is_part(mine, s)),
+            ]
+        )
     return kin
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """Stems by their first characters, and those that a compound is, or is made of."""
+
+    beginnings: dict[str, list[str]]
+    long: list[str]
+    joined: str  # the long ones, to be looked through at once
+    parts: list[str]
+
+
+@lru_cache(maxsize=64)
+def _table(stems: frozenset[str]) -> _Table:
+    beginnings: dict[str, list[str]] = {}
+    for stem in stems:
+        if len(stem) >= _KIN_CHARS:
+            beginnings.setdefault(stem[:_KIN_CHARS], []).append(stem)
+    long = [stem for stem in stems if len(stem) >= _COMPOUND_CHARS]
+    return _Table(beginnings, long, "\n".join(long), [stem for stem in stems if len(stem) >= _PART_CHARS])
 
 
 def _is_kin(mine: str, theirs: str) -> bool:
     """Two stems that begin alike for most of their length, or of which one is part of the other, a compound."""
+    return _begins_alike(mine, theirs) or _is_part(mine, theirs)
+
+
+def _begins_alike(mine: str, theirs: str) -> bool:
+    if mine[:_KIN_CHARS] != theirs[:_KIN_CHARS]:
+        return False
     shorter, longer = (mine, theirs) if len(mine) <= len(theirs) else (theirs, mine)
+    shared = next((i for i, (a, b) in enumerate(zip(shorter, longer, strict=False)) if a != b), len(shorter))
+    return shared >= _KIN_CHARS and shared >= len(longer) * 0.6
+
+
+def _is_part(mine: str, theirs: str) -> bool:
+    """One within the other; what begins alike is judged by that alone."""
     if mine[:_KIN_CHARS] == theirs[:_KIN_CHARS]:
-        shared = next((i for i, (a, b) in enumerate(zip(shorter, longer, strict=False)) if a != b), len(shorter))
-        return shared >= _KIN_CHARS and shared >= len(longer) * 0.6
-    return len(shorter) >= 6 and len(longer) >= 9 and shorter in longer
+        return False
+    shorter, longer = (mine, theirs) if len(mine) <= len(theirs) else (theirs, mine)
+    return len(shorter) >= _PART_CHARS and len(longer) >= _COMPOUND_CHARS and shorter in longer
 
 
 def _places(window: Reading) -> dict[str, list[int]]:
@@ -258,10 +338,14 @@ def _is_dated(number: Number, stated: Sequence[Date]) -> bool:
 
 
 def _is_kin_name(name: str, words: Sequence[Word]) -> bool:
-    folded = fold(name.casefold())
-    return any(fold(w.text.casefold()) == folded for w in words) or (
-        len(folded) >= _KIN_CHARS and any(_is_kin(folded, fold(w.text.casefold())) for w in words)
-    )
+    folded = _folded(name)
+    others = [_folded(w.text) for w in words]
+    return folded in others or (len(folded) >= _KIN_CHARS and any(_is_kin(folded, other) for other in others))
+
+
+@lru_cache(maxsize=8192)
+def _folded(text: str) -> str:
+    return fold(text.casefold())
 
 
 def _has_neighbour(word: Word, names: Sequence[Word], claim: Reading) -> bool:

@@ -30,6 +30,7 @@ class Reading:
     dates: tuple[Date, ...]
     codes: frozenset[str]
     denials: tuple[tuple[str, ...], ...]
+    spaces: int  # between its words
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,7 @@ def read(text: str, language: str, start: int = 0) -> Reading:
         dates=tuple(stated_dates),
         codes=frozenset(codes(text)),
         denials=denials(text, words),
+        spaces=text.strip().count(" "),
     )
 
 
@@ -90,8 +92,9 @@ def _merge(text: str, units: Sequence[Reading]) -> Reading:
     if len(units) == 1:
         return units[0]
     words = [w for unit in units for w in unit.words]
+    merged = text[units[0].start : units[-1].end]
     return Reading(
-        text=text[units[0].start : units[-1].end],
+        text=merged,
         start=units[0].start,
         end=units[-1].end,
         words=tuple(words),
@@ -101,6 +104,7 @@ def _merge(text: str, units: Sequence[Reading]) -> Reading:
         dates=tuple(d for u in units for d in u.dates),
         codes=frozenset().union(*(u.codes for u in units)),
         denials=tuple(d for u in units for d in u.denials),
+        spaces=merged.strip().count(" "),
     )
 
 

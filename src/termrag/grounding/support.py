@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from termrag.analysis.languages import fold, question_languages
@@ -94,6 +95,7 @@ def check(sentence: str, passages: Sequence[Passage], *, embed: Embed | None = N
     return Sentence(sentence, Support.SUPPORTED, citations, score)
 
 
+@lru_cache(maxsize=32)  # of the passages, for each sentence of an answer
 def _language(text: str) -> str:
     """The language whose function words the text has: quick, and enough to choose a stemmer."""
     return question_languages([fold(word.casefold()) for word in text.split()], _OF_SCRIPTS)[0]

@@ -29,6 +29,7 @@ from termrag.tui.pulling import Pulls
 from termrag.tui.remedies import remedy
 from termrag.tui.screens.chat import ChatScreen
 from termrag.tui.themes import ANSI, DARK, LIGHT, load_themes
+from termrag.tui.widgets.transcript import Transcript
 
 if TYPE_CHECKING:
     from termrag.rag import Rag
@@ -210,14 +211,11 @@ class TermragApp(App[None]):
         return binding.key_display or in_words(binding.key, super().get_key_display(binding))
 
     def key_of(self, name: str) -> str:
-        """The key of an action by its id, the user's own if there is one."""
-        owners: tuple[type[App[None]] | type[ChatScreen], ...] = (TermragApp, ChatScreen)
-        bindings = [each for owner in owners for each in owner.BINDINGS if isinstance(each, Binding)]
-        binding = next((each for each in bindings if each.id == name), None)
-        if binding is None:
-            return name
-        first = self._keymap.get(name, binding.key).split(",")[0]
-        return self.get_key_display(binding.with_key(first))
+        """The key of an action by its id, as it stands in a sentence: the user's own if there is one."""
+        from termrag.tui.keys import in_prose, usual_key
+
+        usual = usual_key(name, [TermragApp, ChatScreen, Transcript, *map(type, self.screen_stack)])
+        return in_prose(self._keymap.get(name, usual).split(",")[0])
 
     def on_resize(self, event: Resize) -> None:
         """A terminal that is too small says so, and all goes on."""
@@ -282,11 +280,12 @@ class TermragApp(App[None]):
         if self.is_web:
             self.deliver_text(io.StringIO(text), save_filename=name.name)
             return
-        file = _unused(Path.cwd() / name)
+        from termrag.tui import copying
+
         try:
-            file.write_text(text, encoding="utf-8")
+            file = copying.write_new(Path.cwd() / name, text)
         except OSError as error:
-            self.report(TermragError(f"{file} cannot be written: {error.strerror}", "cd ~ && termrag"))
+            self.report(TermragError(f"{name} cannot be written here: {error.strerror}", "cd ~ && termrag"))
         else:
             self.notify(f"written to {file}", markup=False)
 
@@ -398,12 +397,3 @@ class TermragApp(App[None]):
     @work(group="theme", exclusive=True, exit_on_error=False)
     async def _keep_theme(self, name: str) -> None:
         await self.rag.change("tui", "theme", name)
-
-
-def _unused(file: Path) -> Path:
-    """The name itself, or with a number behind it where there is such a file already."""
-    candidate, number = file, 2
-    while candidate.exists():
-        candidate = file.with_name(f"{file.stem}-{number}{file.suffix}")
-        number += 1
-    return candidate

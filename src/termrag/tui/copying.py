@@ -67,6 +67,16 @@ def _command(environ: Mapping[str, str]) -> list[str]:
     return next((command for command in candidates if shutil.which(command[0], path=environ.get("PATH"))), [])
 
 
+def write_new(file: Path, text: str) -> Path:
+    """Write a text to a file, with a number behind its name where there is such a one already. Raises OSError."""
+    candidate, number = file, 2
+    while candidate.exists():
+        candidate = file.with_name(f"{file.stem}-{number}{file.suffix}")
+        number += 1
+    candidate.write_text(text, encoding="utf-8")
+    return candidate
+
+
 def _run(command: list[str], text: str) -> bool:
     try:
         done = subprocess.run(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
@@ -34,12 +34,14 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Canvas:
-    """Where lines are drawn: `width` cells, `margin` of them empty on the left. Lines of one canvas may be kept."""
+    """Where lines are drawn: `width` cells, `margin` of them empty on the left. Lines of one canvas may be kept.
+    `key_of` tells the key of an action by its id."""
 
     width: int
     margin: int
     base: Style
     get_style: Callable[[str | Style], Style]
+    key_of: Callable[[str], str] = field(default=str, compare=False)
 
     def draw(
         self,

@@ -105,8 +105,8 @@ class Work:
             self.began, self.done, self.total = time.monotonic(), 0, 0
         self.stage, self.detail = stage, detail
 
-    def line(self, now: float) -> str:
-        """The line under a growing answer; nothing for what is over before it could be read."""
+    def line(self, now: float, stop: str) -> str:
+        """The line under a growing answer; nothing for what is over before it could be read. `stop` is the key."""
         spent_s = now - self.began
         if self.stage in ("waiting", "searching") and spent_s < _QUIET_S:
             return ""
@@ -119,7 +119,7 @@ class Work:
             parts.append(f"{bar(self.done / self.total)} {self.done}/{self.total} tokens")
         if self.tokens:
             parts.append(f"{self.rate(now):.0f} tokens/s · {self.tokens}/{self.most}")
-        return " ".join(parts) + " · Esc stops"
+        return f"{' '.join(parts)} · {stop} stops"
 
     def rate(self, now: float) -> float:
         """Tokens per second since the first one."""
@@ -238,48 +238,41 @@ class Reply(Entry):
         return Content.assemble(("termrag", "bold $text-primary"), (f"  {' · '.join(words)}", _FAINT))
 
     def _footer(self, canvas: Canvas) -> list[Line]:
-        lines = [line for content in self._notes() for line in canvas.draw(content)]
+        lines = [line for content in self._notes(canvas.key_of) for line in canvas.draw(content)]
         return [*lines, canvas.blank()]
 
-    def _notes(self) -> list[Content]:
+    def _notes(self, key_of: Callable[[str], str]) -> list[Content]:
         """What stands under the text: progress, or what should be known of a finished answer."""
         if self.work is not None:
-            return [Content.styled(self.work.line(time.monotonic()), "$text-secondary")]
+            return [Content.styled(self.work.line(time.monotonic(), key_of("chat.stop")), "$text-secondary")]
         notes: list[Content] = []
+        again, details = f"{key_of('chat.regenerate')} asks again", f"{key_of('message.details')} says why"
         if self.state is TurnState.STOPPED:
-            notes.append(_note("■ stopped", "Ctrl+R asks again", "$text-warning"))
+            notes.append(_note("■ stopped", again, "$text-warning"))
         if self.state is TurnState.WRITING:
             notes.append(_note("… being written by another termrag", "", "$text-secondary"))
         if self.state is TurnState.FAILED:
-            notes.append(
-                _note(
-                    "✗ no answer",
-                    "Ctrl+R asks again · i says why",
-                    "$text-error",
-                )
-            )
+            notes.append(_note("✗ no answer", f"{again} · {details}", "$text-error"))
         if self.is_refused and self.answer is not None:
-            notes += self._refusal(self.answer)
+            alone = f"{key_of('message.general')} asks the model without documents"
+            notes += self._refusal(self.answer, f"{alone} · @ names other documents · {details}")
         elif self.answer is not None:
             missing = sum(sentence.support is Support.UNSUPPORTED for sentence in self.answer.sentences)
             if missing and self.answer.verdict is not Verdict.GENERAL:
                 notes.append(_note(f"[?] marks {missing} without support in your documents", "", "$text-warning"))
         if self.answer is not None and self.answer.is_cut_off:
             tokens = self.answer.usage.generated_tokens
-            notes.append(
-                _note(f"… cut off after {tokens} tokens", "F5 goes on · F2 allows longer answers", "$text-warning")
-            )
+            more = f"{key_of('chat.go_on')} goes on · {key_of('app.settings')} allows longer answers"
+            notes.append(_note(f"… cut off after {tokens} tokens", more, "$text-warning"))
         if self.freshness is not Freshness.CURRENT:
             what = "changed since" if self.freshness is Freshness.CHANGED else "gone"
-            notes.append(_note(f"↻ a cited source is {what}", "Ctrl+R asks again", "$text-warning"))
+            notes.append(_note(f"↻ a cited source is {what}", again, "$text-warning"))
         return notes
 
-    def _refusal(self, answer: Answer) -> list[Content]:
+    def _refusal(self, answer: Answer, then: str) -> list[Content]:
         notes = [_note("∅ not in your documents", answer.reason, "$text-warning")]
         notes += [Content.assemble(("  nearest  ", _FAINT), passage.place) for passage in answer.passages[:3]]
-        notes.append(
-            Content.styled("  g asks the model without documents · @ names other documents · i says why", _FAINT)
-        )
+        notes.append(Content.styled(f"  {then}", _FAINT))
         return notes
 
 

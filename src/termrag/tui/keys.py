@@ -6,7 +6,7 @@ import importlib
 import inspect
 import pkgutil
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,6 +86,19 @@ def in_words(key: str, usual: str) -> str:
     if key.startswith("alt+") and len(key) == 5:
         return f"Alt+{key[-1].upper()}"
     return _SHOWN.get(key, usual)
+
+
+def usual_key(name: str, owners: Iterable[type[DOMNode]]) -> str:
+    """The keys of an action as the first owner that knows its id has them; the id itself if none does."""
+    return next((each.key for owner in owners for each in _bindings(owner) if each.id == name), name)
+
+
+def in_prose(key: str) -> str:
+    """A key within a sentence: `F1`, `Esc`, `Ctrl+R`."""
+    *modifiers, last = key.split("+")
+    is_letter = len(last) == 1 and bool(modifiers)
+    shown = last.upper() if is_letter or (last[:1] == "f" and last[1:].isdigit()) else _SHOWN.get(last, last)
+    return "+".join([*(each.capitalize() for each in modifiers), shown])
 
 
 def read_keys(file: Path) -> dict[str, str]:

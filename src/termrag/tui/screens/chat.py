@@ -265,7 +265,7 @@ class ChatScreen(WorkspaceScreen):
         question = self._question()
         if question is not None and not question.queued and self.asking is None:
             self._editing = question
-            self.composer.border_title = "editing · Esc gives up"
+            self.composer.border_title = f"editing · {self.app.key_of('chat.stop')} gives up"
             self.composer.fill(question.question)
             self.composer.focus()
 

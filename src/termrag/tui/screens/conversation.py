@@ -47,7 +47,7 @@ class ConversationScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         with Horizontal(id="panes"):
-            yield Transcript(id="transcript", reading_width=self.app.settings.tui.reading_width)
+            yield Transcript(id="transcript", reading_width=self.app.settings.tui.reading_width, key_of=self.app.key_of)
         yield StatusLine(id="status")
         yield Composer(id="composer", placeholder="Ask your documents")
         yield KeyLine(id="keys")

@@ -149,12 +149,15 @@ class DocumentsScreen(Screen[None]):
         self._show_title()
 
     def _nothing(self, query: str) -> tuple[str, ...]:
+        key_of = self.app.key_of
         if not self._is_loaded:
             return ("looking into the library",)
         if self._rows:
             which = f" that match {clean(query)}" if query.strip() else ""
-            return (f"No documents{which} here.", "", "Esc clears the filter, v shows all.")
-        return ("No documents yet.", "", "a adds files and folders, or drop them here.", "i shows what can be read.")
+            leave, view = key_of("documents.close"), key_of("documents.view")
+            return (f"No documents{which} here.", "", f"{leave} clears the filter, {view} shows all.")
+        adding = f"{key_of('documents.add')} adds files and folders, or drop them here."
+        return ("No documents yet.", "", adding, f"{key_of('documents.formats')} shows what can be read.")
 
     def _show_title(self) -> None:
         table = self.table
@@ -279,7 +282,10 @@ class DocumentsScreen(Screen[None]):
         watched = await self._watched_above(chosen)
         again = f". {watched} is watched: what changes there comes in again" if watched else ""
         self.notify(
-            f"{plural(taken.count, 'document')} removed; the files stay. u brings back{again}", markup=False, timeout=8
+            f"{plural(taken.count, 'document')} removed; the files stay. "
+            f"{self.app.key_of('documents.undo')} brings back{again}",
+            markup=False,
+            timeout=8,
         )
         self.reload()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -133,7 +133,7 @@ class WorkspaceScreen(ConversationScreen):
             model=model, documents=count + failed, state="answering" if self.asking is not None else "ready"
         )
         if all(isinstance(each, Note) for each in self.transcript.entries):
-            self.greet(_welcome(status))
+            self.greet(_welcome(status, self.app.key_of))
             self.begin(status)
         watch = await self.app.rag.watch_status()
         words = {WatchState.OFF: "", WatchState.IDLE: "watching"}.get(watch.state, f"watching: {watch.state}")
@@ -250,7 +250,7 @@ class WorkspaceScreen(ConversationScreen):
         await self.app.rag.delete_session(session.id)
         self._deleted.append(session)
         self._list_sessions()
-        self.notify(f"{session.title}: deleted. F12 or u in the list brings it back", markup=False)
+        self.notify(f"{session.title}: deleted. {self.app.key_of('chat.restore')} brings it back", markup=False)
 
     @work(exit_on_error=False)
     async def action_restore(self) -> None:
@@ -338,7 +338,7 @@ class WorkspaceScreen(ConversationScreen):
         self.composer.border_subtitle = "@" + ", @".join(self.limits.values()) if self.limits else ""
 
 
-def _welcome(status: Status) -> Content:
+def _welcome(status: Status, key_of: Callable[[str], str]) -> Content:
     lines: list[tuple[str, str] | str] = [
         ("Ask your documents.", "bold $text-primary"),
         "  Nothing leaves this machine.\n",
@@ -347,20 +347,17 @@ def _welcome(status: Status) -> Content:
         lines.append((f"\n{status.documents} documents are indexed. Type a question, and Enter.", ""))
     else:
         lines.append("\nNothing is indexed yet. ")
-        lines.append(("Ctrl+O", "bold $text-accent"))
+        lines.append((key_of("app.documents"), "bold $text-accent"))
         lines.append(" adds documents, or drop files here.")
     if not status.model_is_here:
         lines += [
             f"\nThe model {status.model} is not on this machine yet. ",
-            ("F6", "bold $text-accent"),
+            (key_of("app.models"), "bold $text-accent"),
             " fetches it.",
         ]
-    lines.append(
-        (
-            "\n\n@ limits answers to documents   F3 conversations   F4 sources   Ctrl+P everything else",
-            "$foreground 65%",
-        )
-    )
+    shown = {"chat.sessions": "conversations", "chat.sources": "sources", "app.palette": "everything else"}
+    keys = "   ".join(f"{key_of(name)} {what}" for name, what in shown.items())
+    lines.append((f"\n\n@ limits answers to documents   {keys}", "$foreground 65%"))
     return Content.assemble(*lines)
 
 

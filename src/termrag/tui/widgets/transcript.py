@@ -6,7 +6,7 @@ Entries are drawn from the newest on, older ones as the user comes near them, so
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from rich.segment import Segment
@@ -68,8 +68,10 @@ class Transcript(ScrollView, can_focus=True):
             super().__init__()
             self.lines = lines
 
-    def __init__(self, *, reading_width: int = 110, **options: Any) -> None:
+    def __init__(self, *, reading_width: int = 110, key_of: Callable[[str], str] = str, **options: Any) -> None:
+        """`key_of` tells the key of an action by its id."""
         super().__init__(**options)
+        self._key_of = key_of
         self.entries: list[Entry] = []
         self.current: Entry | None = None
         self.following = True
@@ -154,7 +156,7 @@ class Transcript(ScrollView, can_focus=True):
 
     def _sheet(self) -> Canvas:
         if self._canvas is None:
-            self._canvas = Canvas(self._width(), _MARGIN, self.visual_style, self._style)
+            self._canvas = Canvas(self._width(), _MARGIN, self.visual_style, self._style, self._key_of)
         return self._canvas
 
     def _style(self, style: str | Style) -> Style:
