@@ -76,8 +76,9 @@ def pack(
     twice as many that way), but its passages are shortened by what it means. `characters` is how much passage text the
     model reads with profit; 0 for all of it. What was recalled gives way
     first, then passages, the weakest before the stronger, all but one; then turns, oldest first, which are shortened
-    before they are dropped. The ledger's lines that are not cut sum to the prompt's exact length; for turns that are
-    cut they say roughly what was saved. Raises QuestionTooLong if not even the question fits.
+    before they are dropped. The ledger's lines that are not cut sum to the prompt's exact length; for what is cut they
+    say roughly what was saved: an exact count asks the model's tokenizer. Raises QuestionTooLong if not even the
+    question fits.
     """
     memory = memory or Memory()
     layout = _standing(question, passages, memory, system, limit, count) if not characters else None
@@ -86,7 +87,7 @@ def pack(
         kept = (
             focus(passages, query or question, characters) if characters else [(each, each.text) for each in passages]
         )
-        cut = [*_left_out(passages, kept, count), *cut]
+        cut = [*_left_out(passages, kept), *cut]
         layout = _Layout(system, question, memory.short, memory.full, shown=tuple(kept), recalled=memory.recalled)
     while count(layout.messages) > limit:
         layout, lines = _smaller(layout, limit, count)
@@ -120,7 +121,7 @@ def _smaller(layout: _Layout, limit: int, count: Count) -> tuple[_Layout, list[B
     turns = layout.short or layout.full
     if len(layout.shown) > 1 or (layout.shown and not turns):
         weakest = min(layout.shown, key=lambda shown: shown[0].score)
-        line = BudgetLine(f"passage {weakest[0].place}", _size(weakest, count), "no room: weakest passage")
+        line = BudgetLine(f"passage {weakest[0].place}", _size(weakest), "no room: weakest passage")
         return replace(layout, shown=tuple(each for each in layout.shown if each is not weakest)), [line]
     if layout.full:
         older = layout.full[: len(layout.full) // 4 or 1]
@@ -176,23 +177,23 @@ def _source(passage: Passage) -> str:
     return f"{name}, {passage.heading}" if passage.heading else name
 
 
-def _left_out(passages: Sequence[Passage], kept: Sequence[Shown], count: Count) -> list[BudgetLine]:
+def _left_out(passages: Sequence[Passage], kept: Sequence[Shown]) -> list[BudgetLine]:
     """What focus left nothing of, and what it shortened, each with what was saved."""
     shown = {passage.number: text for passage, text in kept}
     lines = []
     for passage in passages:
-        whole = _size((passage, passage.text), count)
+        whole = _size((passage, passage.text))
         if passage.number not in shown:
             lines.append(BudgetLine(f"passage {passage.place}", whole, "nothing in it is near the question"))
-        elif (part := _size((passage, shown[passage.number]), count)) < whole:
+        elif (part := _size((passage, shown[passage.number]))) < whole:
             lines.append(
                 BudgetLine(f"rest of {passage.place}", whole - part, "a small model reads the nearest sentences")
             )
     return lines
 
 
-def _size(shown: Shown, count: Count) -> int:
-    return count([Message("user", _user_turn([shown], (), ""))]) - count([Message("user", "")])
+def _size(shown: Shown) -> int:
+    return about_tokens([Message("user", _user_turn([shown], (), ""))])
 
 
 def _ledger(layout: _Layout, count: Count) -> list[BudgetLine]:

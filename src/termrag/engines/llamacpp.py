@@ -16,6 +16,7 @@ import socket
 import tempfile
 import threading
 from collections.abc import Generator, Sequence
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ from termrag.records import Message, Sampling
 _BATCH_TOKENS = 256  # cancelling waits for about one batch of the prompt
 _CACHE_TYPE = "f16"  # of keys and values, llama.cpp's default
 _CACHE_MIB = 256  # prompts of other conversations kept in memory; llama.cpp's own default is 8192
+_COUNTS = 64  # prompts whose length is remembered
 _LONGEST_SOCKET_PATH = 100  # sun_path holds 104 bytes on macOS, 108 on Linux
 
 
@@ -62,6 +64,7 @@ class LlamaCppEngine:
         self._socket: Path | None = None
         self._key = ""
         self._latest = LatestStreams()
+        self._counted = lru_cache(maxsize=_COUNTS)(self._count)  # the same instructions stand before every question
         self._runs: dict[int, _Run] = {}  # the last of each slot
         self._leaving: list[_Run] = []  # closed, but perhaps still at their last step
 
@@ -134,6 +137,9 @@ class LlamaCppEngine:
     def count_tokens(self, messages: Sequence[Message]) -> int:
         """Exact length of the prompt, by the template and the tokenizer in the model's file."""
         self.load()
+        return self._counted(tuple(messages))
+
+    def _count(self, messages: tuple[Message, ...]) -> int:
         body = {"messages": _plain(messages), "chat_template_kwargs": dict(TEMPLATE_VALUES)}
         prompt = self._request("POST", "/apply-template", body)["prompt"]
         tokens = self._request("POST", "/tokenize", {"content": prompt, "add_special": True, "parse_special": True})
