@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from termrag.errors import ConfigError
-from termrag.records import Sampling
 
 if TYPE_CHECKING:
     from tomlkit import TOMLDocument
+
+    from termrag.records import Sampling
 
 
 def _setting(
@@ -108,6 +109,8 @@ class GenerationSettings:
 
     def sampling(self) -> Sampling:
         """The same as a question carries it."""
+        from termrag.records import Sampling
+
         return Sampling(
             temperature=self.temperature,
             top_p=self.top_p,

@@ -89,7 +89,12 @@ def _settle(outcome: Future[Any], settle: Callable[[Any], None], value: object) 
 
 
 async def _finish(work: Coroutine[None, None, None]) -> None:
-    """Wait for clean-up even while being cancelled; a second cancellation stops the waiting, not the clean-up."""
+    """Wait for clean-up even while being cancelled, and be cancelled then; a second cancellation stops the waiting, not
+    the clean-up."""
     task = asyncio.ensure_future(work)
-    with contextlib.suppress(asyncio.CancelledError):
+    try:
         await asyncio.shield(task)
+    except asyncio.CancelledError:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.shield(task)
+        raise

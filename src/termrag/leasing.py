@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -28,19 +28,20 @@ def is_shared(parts: Parts) -> bool:
     return bool(config.lancedb.uri if config.library.store == "lancedb" else config.qdrant.url)
 
 
-def held(parts: Parts, folders: Sequence[str], events: Iterator[T]) -> Iterator[T]:
-    """Pass the events on while this library holds the folders. Raises LibraryBusy, naming who holds one, before any of
-    the work is done."""
+def held(parts: Parts, folders: Sequence[str], events: Generator[T, None, None]) -> Iterator[T]:
+    """Pass the events on while this library holds the folders, and close their generator with this one. Raises
+    LibraryBusy, naming who holds one, before any of the work is done."""
     if not is_shared(parts) or not folders:
         yield from events
         return
     take(parts, folders)
     due = time.monotonic() + _RENEW_S
-    for event in events:
-        if time.monotonic() >= due:
-            take(parts, folders)
-            due = time.monotonic() + _RENEW_S
-        yield event
+    with closing(events):
+        for event in events:
+            if time.monotonic() >= due:
+                take(parts, folders)
+                due = time.monotonic() + _RENEW_S
+            yield event
 
 
 def take(parts: Parts, folders: Sequence[str]) -> None:

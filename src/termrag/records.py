@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from termrag.errors import Exit
+from termrag.kinds import DocumentState as DocumentState
+from termrag.kinds import Support as Support
+from termrag.kinds import Verdict as Verdict
 
 if TYPE_CHECKING:
     import numpy as np
@@ -66,15 +68,6 @@ class Chunk:
     start_char: int
     end_char: int
     tokens: int
-
-
-class DocumentState(StrEnum):
-    """What the ledger knows of a file."""
-
-    PENDING = "pending"  # a commit has begun; the next run finishes or repeats it
-    INDEXED = "indexed"
-    FAILED = "failed"
-    REMOVING = "removing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,14 +205,6 @@ class Passage:
         return place(self)
 
 
-class Support(StrEnum):
-    """How a sentence stands to the passages."""
-
-    SUPPORTED = "supported"
-    UNSUPPORTED = "unsupported"
-    NEUTRAL = "neutral"  # says nothing that could be checked: a greeting, a heading, "Here is a list:"
-
-
 @dataclass(frozen=True, slots=True)
 class Citation:
     """Ties a sentence to the passage it rests on; `quote` is the span of the passage that carries it."""
@@ -263,16 +248,6 @@ class Sentence:
     citations: tuple[Citation, ...] = ()
     score: float = 0.0
     reason: str = ""
-
-
-class Verdict(StrEnum):
-    """The outcome of a question."""
-
-    GROUNDED = "grounded"
-    NOT_FOUND = "not_found"
-    PARTIAL = "partial"  # answered, but some sentences are unsupported
-    STOPPED = "stopped"
-    GENERAL = "general"  # asked without documents
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,26 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 
+from termrag.kinds import Freshness as Freshness
+from termrag.kinds import TurnState as TurnState
 from termrag.records import Answer, Message
-
-
-class TurnState(StrEnum):
-    """How far an answer got."""
-
-    WRITING = "writing"  # the process that writes it is alive, or was killed
-    DONE = "done"
-    STOPPED = "stopped"
-    FAILED = "failed"
-
-
-class Freshness(StrEnum):
-    """How the documents an answer cites stand today. A rename changes nothing."""
-
-    CURRENT = "current"
-    CHANGED = "changed"
-    GONE = "gone"
 
 
 @dataclass(frozen=True, slots=True)

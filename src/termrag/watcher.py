@@ -15,7 +15,8 @@ import warnings
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Iterator
 from contextlib import aclosing, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from termrag.watchstate import WatchState, WatchStatus
 GONE_FACTOR = 3  # editors save by delete and create: a path that is gone may be back in a moment
 NEVER_SETTLES_S = 60.0  # a file that is always being written is read so often
 SECOND_LOOK_S = 60.0  # after deletions that look like a mistake
+_DISTURBED_S = 2.0  # after folders have come, gone or moved
 _PAUSES_S = (2.0, 5.0, 15.0, 60.0)
 _STATUS_S = 1.0
 _LOOK_FOR_OTHERS_S = 5.0
@@ -70,9 +72,14 @@ class Settler:
 
 
 class Eyes:
-    """The system's notices of changes below some folders, by watchdog; `notice` is called from its threads."""
+    """The system's notices of changes below some folders, by watchdog; `notice` is called from its threads.
+
+    Where folders come, go and take each other's names, it may lose sight of one of them: `disturbed` are the folders in
+    which that happened, each with when it did last. They are looked at anew by the next `attend`.
+    """
 
     def __init__(self, notice: Callable[[Iterable[str]], None]) -> None:
+        self.disturbed: dict[str, float] = {}
         self._notice = notice
         self._observer: Any = None
         self._seen: dict[str, tuple[Any, tuple[int, int]]] = {}
@@ -87,21 +94,29 @@ class Eyes:
             warnings.filterwarnings("ignore", "Callback with id", RuntimeWarning)
             self._observer = Observer()
             self._observer.start()
-        for path in [each for each in self._seen if each not in folders or _identity(each) != self._seen[each][1]]:
+        for path in [each for each in self._seen if each not in folders or self._is_another(each)]:
             watch, _ = self._seen.pop(path)
+            self.disturbed.pop(path, None)
             self._observer.unschedule(watch)
         for path in folders:
             identity = _identity(path)
             if path in self._seen or identity is None:
                 continue
             try:
-                watch = self._observer.schedule(_Handler(self._notice), path, recursive=True)
+                handler = _Handler(self._notice, partial(self._disturb, path))
+                watch = self._observer.schedule(handler, path, recursive=True)
             except OSError as error:
                 if error.errno in (errno.ENOSPC, errno.EMFILE):
                     return _LIMIT
                 return f"the system does not tell of changes in {path}: {error.strerror}"
             self._seen[path] = (watch, identity)
         return ""
+
+    def _is_another(self, path: str) -> bool:
+        return path in self.disturbed or _identity(path) != self._seen[path][1]
+
+    def _disturb(self, path: str) -> None:
+        self.disturbed[path] = time.monotonic()
 
     def close(self) -> None:
         """Stop the threads; idempotent."""
@@ -121,22 +136,37 @@ _CHANGES = ("created", "modified", "deleted", "moved", "closed", "attrib")
 
 
 class _Handler:
-    """What watchdog calls. A change of a folder's own entry list is told by its entries."""
+    """What watchdog calls. A change of a folder's own entry list is told by its entries; `disturb` is called when a
+    folder has come, gone or moved."""
 
-    def __init__(self, notice: Callable[[Iterable[str]], None]) -> None:
+    def __init__(self, notice: Callable[[Iterable[str]], None], disturb: Callable[[], None]) -> None:
         self._notice = notice
+        self._disturb = disturb
 
     def dispatch(self, event: Any) -> None:
         if event.event_type not in _CHANGES or (event.is_directory and event.event_type == "modified"):
             return
+        if event.is_directory and event.event_type in ("created", "deleted", "moved"):
+            self._disturb()
         self._notice(os.fsdecode(path) for path in (event.src_path, event.dest_path) if path)
 
 
-def _is_empty(path: str) -> bool:
+@dataclass(frozen=True, slots=True)
+class _Empty:
+    """A file without bytes: when to tell of it, and when it was emptied, as the file system has it."""
+
+    due: float
+    emptied: int
+    event: Failed
+
+
+def _emptied_at(path: str) -> int:
+    """When a file was emptied, in nanoseconds; 0 if it is not empty, or not there."""
     try:
-        return Path(path).stat().st_size == 0
+        status = Path(path).stat()
     except OSError:
-        return False
+        return 0
+    return 0 if status.st_size else status.st_mtime_ns
 
 
 def _identity(path: str) -> tuple[int, int] | None:
@@ -166,10 +196,11 @@ class Watcher:
         self._eyes = None if poll else Eyes(self._notice)
         self._status = WatchStatus(pid=os.getpid(), started_at=time.time(), polling=poll)
         self._written = 0.0
+        self._may_sweep_again = 0.0  # sweeps may take a twentieth of the time
         self._next_sweep = self._paused_until = self._rest_at = 0.0
         self._retry_at = float("inf")  # by the clock on the wall
         self._failures = 0
-        self._empty: dict[str, tuple[float, Failed]] = {}  # files that have no bytes, and when to tell of them
+        self._empty: dict[str, _Empty] = {}
 
     async def run(self, *, once: bool = False) -> AsyncGenerator[WatchEvent, None]:
         """Sweep, and then keep the library equal to its folders until the generator is closed. Raises LibraryBusy if
@@ -206,6 +237,8 @@ class Watcher:
         now = time.monotonic()
         while self._notices:
             self._settler.touch(self._notices.popleft(), now)
+        if self._eyes is not None and (disturbed := list(self._eyes.disturbed.values())):
+            self._next_sweep = min(self._next_sweep, max(max(disturbed) + _DISTURBED_S, self._may_sweep_again))
         for failed_file in self._still_empty(now):
             self._count(failed_file)
             yield failed_file
@@ -230,15 +263,13 @@ class Watcher:
         else:
             soon = now + _LOOK_FOR_OTHERS_S  # another process may have left vectors to be computed
             again = now + self._retry_at - time.time()
-            told = min((at for at, _ in self._empty.values()), default=soon)
+            told = min((each.due for each in self._empty.values()), default=soon)
             await self._wait(min(self._settler.next_due(), self._next_sweep, self._rest_at, soon, again, told))
 
     def _still_empty(self, now: float) -> list[Failed]:
-        """Failures of files that were empty, and have been for a while: many programs empty a file before they write
-        it."""
-        due = [path for path, (at, _) in self._empty.items() if at <= now]
-        events = [(path, self._empty.pop(path)[1]) for path in due]
-        return [event for path, event in events if _is_empty(path)]
+        """Failures of files that were empty, and have been since: many programs empty a file before they write it."""
+        due = [self._empty.pop(path) for path, each in list(self._empty.items()) if each.due <= now]
+        return [each.event for each in due if _emptied_at(each.event.path) == each.emptied]
 
     async def _has_vectors_to_come(self, now: float) -> bool:
         """Asked only when there is nothing more urgent: what has just changed goes first."""
@@ -251,8 +282,9 @@ class Watcher:
     async def _wait(self, until: float) -> None:
         """Until there is news, or a time has come."""
         left = max(until - time.monotonic(), 0.01)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), left)
+        with suppress(TimeoutError):  # `wait_for` of Python 3.11 loses a cancellation that comes with the news
+            async with asyncio.timeout(left):
+                await self._wake.wait()
         self._wake.clear()
 
     async def _look_everywhere(self) -> AsyncGenerator[WatchEvent, None]:
@@ -270,6 +302,7 @@ class Watcher:
         ):
             yield event
         took = time.monotonic() - begun
+        self._may_sweep_again = max(self._may_sweep_again, time.monotonic() + 20 * took)
         pause = self._settings.sweep_s if self._eyes is not None else max(self._settings.poll_s, 20 * took)
         self._next_sweep = min(self._next_sweep, time.monotonic() + pause)
         now = time.time()
@@ -292,8 +325,8 @@ class Watcher:
         try:
             async with aclosing(self._disk.stream(start)) as events:
                 async for event in events:
-                    if isinstance(event, Failed) and _is_empty(event.path):
-                        self._empty.setdefault(event.path, (time.monotonic() + _EMPTY_S, event))
+                    if isinstance(event, Failed) and (emptied := _emptied_at(event.path)):
+                        self._empty.setdefault(event.path, _Empty(time.monotonic() + _EMPTY_S, emptied, event))
                         continue
                     self._count(event)
                     await self._write_status(often=False)
@@ -345,7 +378,9 @@ class Watcher:
             case Failed():
                 self._status = replace(status, failed=status.failed + 1)
             case Held():
-                self._next_sweep = min(self._next_sweep, time.monotonic() + SECOND_LOOK_S)
+                # Nor may another reason make it a second sweep before.
+                self._may_sweep_again = time.monotonic() + SECOND_LOOK_S
+                self._next_sweep = min(self._next_sweep, self._may_sweep_again)
             case Finished(embedded=embedded, seconds=seconds) if embedded and not status.chunks_per_second:
                 self._status = replace(status, chunks_per_second=embedded / max(seconds, 1e-3))
             case _:

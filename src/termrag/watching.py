@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -223,15 +223,16 @@ def _scopes(folders: Iterable[WatchedFolder]) -> dict[str, Scope]:
 
 
 def _noted(
-    events: Iterator[IngestEvent],
+    events: Generator[IngestEvent, None, None],
     ledger: Ledger,
     folders: Sequence[WatchedFolder],
     *,
     is_sweep: bool,
     tried: Collection[str] = (),
-) -> Iterator[IngestEvent]:
-    """Pass the events on, and keep in the ledger what the next look has to know. Of the files that were `tried` again
-    those that did not fail are forgotten: some are gone without a word, since they were never in the library."""
+) -> Generator[IngestEvent, None, None]:
+    """Pass the events on, and keep in the ledger what the next look has to know; their generator is closed with this
+    one, so that what it has finished is committed. Of the files that were `tried` again those that did not fail are
+    forgotten: some are gone without a word, since they were never in the library."""
     book = ledger.watching
     well_or_gone = set(tried)
     troubles = {each.path: "" for each in folders}
@@ -247,22 +248,23 @@ def _noted(
         failed.clear()
         well.clear()
 
-    for event in events:
-        match event:
-            case Held(path, count):
-                held[path] = count
-            case Failed(path, message) | Skipped(path, message):
-                troubles.update((each, message) for each in troubles if each == path or is_below(each, path))
-                if isinstance(event, Failed) and (file := stat_file(path)):
-                    failed.append(file)
-                    well_or_gone.discard(path)
-            case Indexed(path=path) | Removed(path) | Moved(path):
-                well.append(path)
-            case _:
-                pass
-        if len(failed) + len(well) >= _NOTED_TOGETHER:
-            note_files()
-        yield event
+    with closing(events):
+        for event in events:
+            match event:
+                case Held(path, count):
+                    held[path] = count
+                case Failed(path, message) | Skipped(path, message):
+                    troubles.update((each, message) for each in troubles if each == path or is_below(each, path))
+                    if isinstance(event, Failed) and (file := stat_file(path)):
+                        failed.append(file)
+                        well_or_gone.discard(path)
+                case Indexed(path=path) | Removed(path) | Moved(path):
+                    well.append(path)
+                case _:
+                    pass
+            if len(failed) + len(well) >= _NOTED_TOGETHER:
+                note_files()
+            yield event
     note_files()
     book.succeeded(well_or_gone)
     _note_folders(ledger, folders, troubles if is_sweep else {}, held, is_sweep=is_sweep)

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import time
 import unicodedata
+from contextlib import aclosing
 from pathlib import Path
 
 import pytest
 
-from termrag.events import Failed, Finished, Held, Indexed, Moved, Removed
+from embedding_endpoint import Endpoint
+from termrag.events import Failed, Finished, Held, Indexed, Moved, Progress, Removed
+from termrag.rag import Rag
 from watch.conftest import Watch
+from watch.watched import config_for, paths_in
 
 
 def paths(contents: dict[str, list[str]], folder: Path) -> set[str]:
@@ -264,3 +269,21 @@ def test_a_file_that_stays_empty_is_told(watch: Watch, notes: Path) -> None:
     (notes / "lamp.md").write_text("")
 
     watched.until(lambda: [event.path for event in watched.told(Failed)] == [str(notes / "lamp.md")])
+
+
+async def test_a_sweep_that_is_left_early_keeps_what_it_has_read(
+    endpoint: Endpoint, notes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(300):
+        (notes / f"note{number}.md").write_text(f"# Note {number}\n\nThe lamp was lit {number} times.\n")
+    lost: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", lost.append)
+    async with Rag(config_for(endpoint), paths_in(tmp_path / "home")) as rag:
+        await rag.watch_folder(notes)
+        async with aclosing(rag.sync()) as events:
+            async for event in events:
+                if isinstance(event, Progress) and not event.current.endswith("harbour.md"):
+                    assert not event.files_done, "too late: a commit was made"
+                    break
+        assert await rag.documents()
+    assert lost == []

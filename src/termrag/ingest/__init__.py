@@ -8,7 +8,7 @@ keeps what is finished. What is wrong with one file is an event, what is wrong w
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from termrag.errors import EngineFailed, ModelMissing, NotFound
@@ -48,7 +48,7 @@ def ingest(
     force: bool = False,
     rebuild: bool = False,
     follow: bool = True,
-) -> Iterator[IngestEvent]:
+) -> Generator[IngestEvent, None, None]:
     """Index what is new or changed, follow what moved, remove what vanished below the given folders.
 
     `scopes` are patterns of single folders; with `touched` only these paths are looked at. Where `sure` is given, the

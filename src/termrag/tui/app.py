@@ -88,6 +88,8 @@ class TermragApp(App[None]):
         self._ingesting: IngestQueue | None = None
         self._watching: FolderWatch | None = None
         self._load_themes()
+        self._css_variables = self.get_css_variables()  # those that the rules were read with
+        self.stylesheet.set_variables(self._css_variables)
         self._load_keys()
         self.pulls = Pulls(self)
 
@@ -104,11 +106,25 @@ class TermragApp(App[None]):
         return ChatScreen()
 
     def on_mount(self) -> None:
+        self.call_after_refresh(self._read_other_styles)
         self.call_after_refresh(self._warm)
         for error in (*self._wrong_themes, *self._wrong_keys):
             self.report(error)
         if self._keymap:
             self._check_keys()
+
+    def _read_other_styles(self) -> None:
+        self.stylesheet.read(Path(__file__).with_name("screens.tcss"))
+
+    def refresh_css(self, animate: bool = True) -> None:
+        """Textual reads all rules again whenever a theme is set. Of the first time, which is before the first frame, it
+        has read them a moment before."""
+        variables = self.get_css_variables()
+        if variables == self._css_variables:
+            self.stylesheet.update(self, animate=animate)
+        else:
+            self._css_variables = variables
+            super().refresh_css(animate)
 
     def _warm(self) -> None:
         """Import, off the loop, what the first question needs."""

@@ -3,26 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from termrag.events import (
-    Answered,
-    AskEvent,
-    Checked,
-    Downloading,
-    Loading,
-    Notice,
-    Preparing,
-    Reading,
-    Refused,
-    Retrieved,
-    Searching,
-    Started,
-    Token,
-)
+from termrag.kinds import TurnState, Verdict
 from termrag.marks import marked
-from termrag.records import Passage, Verdict
 from termrag.tui.entries import Question, Reply, bar, mark_of, marked_text
-from termrag.turns import TurnState
+
+if TYPE_CHECKING:
+    from termrag.events import AskEvent
+    from termrag.records import Passage
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,49 +41,53 @@ class Asking:
 
     def take(self, event: AskEvent) -> None:
         """Note an event."""
-        if isinstance(event, Started):
+        from termrag import events as told
+
+        if isinstance(event, told.Started):
             self.reply.turn = self.question.turn = event.turn
             self.reply.asked_at = self.question.asked_at = event.turn.asked_at
         work = self.reply.work
         if work is None:
             return
         match event:
-            case Searching():
+            case told.Searching():
                 work.enter("searching")
-            case Retrieved(passages):
+            case told.Retrieved(passages):
                 self.passages = passages
                 work.enter("reading", _sources(passages))
-            case Refused(_, nearest):
+            case told.Refused(_, nearest):
                 self.passages = nearest
-            case Loading(model):
+            case told.Loading(model):
                 work.enter("loading", model)
-            case Downloading(file, done, total):
+            case told.Downloading(file, done, total):
                 share = f"{bar(done / total)} {100 * done / total:.0f} %" if total else ""
                 work.enter("fetching", f"{file} {share}".rstrip())
-            case Preparing(what):
+            case told.Preparing(what):
                 work.enter("preparing", what)
-            case Reading(done, total):
+            case told.Reading(done, total):
                 work.enter("reading", _sources(self.passages))
                 work.done, work.total = done, total
-            case Notice(message):
+            case told.Notice(message):
                 self.notices.append(message)
             case _:
                 self._take_text(event)
 
     def _take_text(self, event: AskEvent) -> None:
+        from termrag import events as told
+
         work = self.reply.work
         match event:
-            case Token(text) if work is not None:
+            case told.Token(text) if work is not None:
                 if not work.tokens:
                     work.enter("writing")
                     work.most = self.most_tokens
                 work.tokens += 1
                 self._held.append(text)
                 self._sentence += text
-            case Checked(sentence, _):
+            case told.Checked(sentence, _):
                 self._held.append(marked(self._sentence, mark_of(sentence))[len(self._sentence) :])
                 self._sentence = ""
-            case Answered(answer):
+            case told.Answered(answer):
                 self.flush()
                 self.reply.answer, self.reply.work = answer, None
                 self.reply.state = TurnState.STOPPED if answer.verdict is Verdict.STOPPED else TurnState.DONE

@@ -10,14 +10,18 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from textual.content import Content
 
+from termrag.kinds import Freshness, Support, TurnState, Verdict
 from termrag.marks import marked
-from termrag.records import Answer, Sentence, Support, Verdict
 from termrag.tui.drawing import Canvas, Line, draw_block
 from termrag.tui.markdown import Markdown
-from termrag.turns import Freshness, Turn, TurnState
+
+if TYPE_CHECKING:
+    from termrag.records import Answer, Sentence
+    from termrag.turns import Turn
 
 _FAINT = "$foreground 65%"
 _QUIET_S = 0.15  # a search that takes no longer is not told of

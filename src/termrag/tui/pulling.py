@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from termrag.errors import TermragError
-from termrag.events import Downloading, Preparing
 
 if TYPE_CHECKING:
     from textual.worker import Worker
@@ -80,6 +79,8 @@ class Pulls:
         return True
 
     async def _run(self, pull: Pull, then: Callable[[], object]) -> None:
+        from termrag.events import Downloading, Preparing
+
         try:
             async with aclosing(self._app.rag.pull(pull.name)) as events:
                 async for event in events:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import events, work
 from textual.binding import Binding, BindingType
 
-from termrag.records import Citation, Passage, Status
 from termrag.tui.asking import Order
-from termrag.tui.dropped import dropped_paths
 from termrag.tui.entries import Question, Reply
-from termrag.tui.screens.pickers import Choice, Picker
 from termrag.tui.screens.workspace import WorkspaceScreen
 from termrag.tui.widgets.composer import Composer
 from termrag.tui.widgets.transcript import Transcript
+
+if TYPE_CHECKING:
+    from termrag.records import Citation, Passage, Status
+    from termrag.tui.screens.pickers import Choice
 
 # What may be typed instead of a key.
 COMMANDS = {
@@ -94,6 +95,8 @@ class ChatScreen(WorkspaceScreen):
     @work(group="drop", exit_on_error=False)
     async def on_composer_dropped(self, event: Composer.Dropped) -> None:
         """Offer to add files that were dropped; anything else is text."""
+        from termrag.tui.dropped import dropped_paths
+
         paths = await asyncio.to_thread(dropped_paths, event.text)
         if paths:
             from termrag.tui.screens.add import AddScreen
@@ -172,6 +175,7 @@ class ChatScreen(WorkspaceScreen):
     def action_copy_code(self) -> None:
         """Copy a code block of the answer; which one is asked where there are several."""
         from termrag.tui.markdown import code_blocks
+        from termrag.tui.screens.pickers import Choice
 
         reply = self._reply()
         blocks = code_blocks(reply.plain) if reply is not None else []
@@ -183,6 +187,8 @@ class ChatScreen(WorkspaceScreen):
 
     def action_copy_citation(self) -> None:
         """Copy the words that an answer rests on, with where they stand."""
+        from termrag.tui.screens.pickers import Choice
+
         cited = self._citations()
         choices = [Choice(str(i), f"[{each.number}] {each.place}", each.quote[:60]) for i, each in enumerate(cited)]
         self._choose(
@@ -206,6 +212,8 @@ class ChatScreen(WorkspaceScreen):
         self, title: str, choices: Sequence[Choice], then: Callable[[Choice], None], nothing: str
     ) -> None:
         """Ask which one is meant, where there is more than one."""
+        from termrag.tui.screens.pickers import Picker
+
         if not choices:
             self.notify(nothing)
             return

@@ -15,17 +15,16 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.worker import Worker, WorkerState
 
-from termrag.records import Filters
 from termrag.tui.asking import Asking, Order
 from termrag.tui.entries import Entry, Note, Question, Reply
 from termrag.tui.widgets.composer import Composer
 from termrag.tui.widgets.keyline import KeyLine
 from termrag.tui.widgets.status import StatusLine
 from termrag.tui.widgets.transcript import Transcript
-from termrag.turns import Session, Turn
 
 if TYPE_CHECKING:
     from termrag.tui.app import TermragApp
+    from termrag.turns import Session, Turn
 
 _FLUSH_S = 0.05  # how often text that came is drawn; half as often over a network
 _SPIN_EVERY = 3  # flushes from one picture of the progress line to the next
@@ -156,6 +155,8 @@ class ConversationScreen(Screen[None]):
 
     @work(group="answer", exit_on_error=False)
     async def _answer(self, asking: Asking) -> None:
+        from termrag.records import Filters
+
         order = asking.order
         try:
             rag = self.app.rag

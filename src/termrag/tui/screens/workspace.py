@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Literal
 from textual import events, work
 from textual.content import Content
 
-from termrag.records import Passage, Status
 from termrag.tui.asking import Asking
 from termrag.tui.entries import Note, Reply
 from termrag.tui.screens.conversation import ConversationScreen
-from termrag.watchstate import WatchState
 
 if TYPE_CHECKING:
+    from termrag.records import Passage, Status
     from termrag.tui.widgets.sessions import Sessions
     from termrag.tui.widgets.sources import Sources
     from termrag.turns import SessionInfo
@@ -125,6 +124,8 @@ class WorkspaceScreen(ConversationScreen):
     @work(group="status", exclusive=True, exit_on_error=False)
     async def look(self) -> None:
         """Bring the status line up to date."""
+        from termrag.watchstate import WatchState
+
         status = await self.app.rag.status()
         count = f"{status.documents} document" + ("" if status.documents == 1 else "s")
         failed = f", {status.failed} failed" if status.failed else ""

@@ -9,8 +9,6 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widgets import TextArea
 
-from termrag.tui.dropped import may_be_paths
-
 # What terminals send for Shift, Alt or Ctrl with Enter, where they can tell it from Enter at all.
 _NEW_LINE = {"ctrl+j", "shift+enter", "alt+enter", "ctrl+enter", "shift+\r", "ctrl+\r"}
 
@@ -72,6 +70,8 @@ class Composer(TextArea):
             await super()._on_key(event)
 
     async def _on_paste(self, event: events.Paste) -> None:
+        from termrag.tui.dropped import may_be_paths
+
         event.stop()
         event.prevent_default()
         if may_be_paths(event.text):
