@@ -110,11 +110,16 @@ async def measure(engine_name: str, rounds: int) -> dict[str, object]:
 async def compared(rag: Rag, load: Load, rounds: int) -> dict[str, object]:
     """Both sides of one load. Answers that end before they could be timed count for neither."""
     pairs: list[tuple[Spent, Spent]] = []
-    for _ in range(rounds):
+    for turn in range(rounds):
         ours, raw = Spent(), Spent()
-        for question in load.questions:
-            one = await through(rag, question, load.sampling)
-            other = await rag._models.run(bare, *packed(rag._parts, question), load.sampling)
+        for number, question in enumerate(load.questions):
+            # Who goes second finds the prompt read and the weights warm.
+            if (turn + number) % 2:
+                other = await rag._models.run(bare, *packed(rag._parts, question), load.sampling)
+                one = await through(rag, question, load.sampling)
+            else:
+                one = await through(rag, question, load.sampling)
+                other = await rag._models.run(bare, *packed(rag._parts, question), load.sampling)
             if min(one.tokens, other.tokens) >= LEAST_TOKENS:
                 ours, raw = ours + one, raw + other
         pairs.append((ours, raw))

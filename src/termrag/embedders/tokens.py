@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ class Tokens:
         self._max_tokens = max_tokens
         self._locate = locate
         self._tokenizer: Any = None
+        self._counted = lru_cache(maxsize=1024)(self._count)  # a search asks for the same chunks again and again
 
     def load(self) -> Any:
         """The tokenizer itself. Raises ModelMissing or EngineFailed."""
@@ -52,6 +54,9 @@ class Tokens:
 
     def count(self, text: str) -> int:
         """Number of tokens without special tokens, not truncated."""
+        return self._counted(text)
+
+    def _count(self, text: str) -> int:
         return len(self._encode(text, special=False))
 
     def offsets(self, text: str) -> list[tuple[int, int]]:

@@ -65,17 +65,21 @@ def read(text: str, language: str, start: int = 0) -> Reading:
     )
 
 
-# The same few passages are asked about each sentence of an answer.
-@lru_cache(maxsize=32)
 def evidence(passage: Passage, language: str) -> Evidence:
     """Read a passage for checking."""
-    units = _units(passage.text, language)
-    context = frozenset(read(f"{passage.title}\n{passage.heading}", language).stems)
-    windows = [
-        _merge(passage.text, units[i : i + n]) for n in range(1, _MOST_SENTENCES + 1) for i in range(len(units) - n + 1)
-    ]
-    whole = _merge(passage.text, units) if units else read(passage.text, language)
-    return Evidence(passage, whole, units, tuple(windows), context)
+    return Evidence(passage, *_stated(passage.text, f"{passage.title}\n{passage.heading}", language))
+
+
+# The same few passages are asked about each sentence of an answer, and by the next questions.
+@lru_cache(maxsize=64)
+def _stated(
+    text: str, headings: str, language: str
+) -> tuple[Reading, tuple[Reading, ...], tuple[Reading, ...], frozenset[str]]:
+    """The whole, its units, its windows, and the context, as `Evidence` has them."""
+    units = _units(text, language)
+    windows = [_merge(text, units[i : i + n]) for n in range(1, _MOST_SENTENCES + 1) for i in range(len(units) - n + 1)]
+    whole = _merge(text, units) if units else read(text, language)
+    return whole, units, tuple(windows), read(headings, language).stems
 
 
 def _units(text: str, language: str) -> tuple[Reading, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from termrag.records import IndexedChunk
 
@@ -31,6 +32,7 @@ class Seen:
         return True
 
 
+@lru_cache(maxsize=1024)
 def shingles(text: str) -> frozenset[int]:
     """The runs of three words of a text as hashes; of characters where it has no spaces to speak of."""
     parts: list[str] = _WORD.findall(text.casefold())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Literal
 
@@ -150,5 +151,10 @@ def _with_coverage(hit: Hit, wanted: Sequence[Keyword]) -> Hit:
     return Hit(hit.chunk, replace(hit.scores, coverage=share))
 
 
-def _terms_of(chunk: IndexedChunk) -> set[str]:
-    return set(terms(indexable(chunk.title, chunk.heading, chunk.text), chunk.language).split())
+def _terms_of(chunk: IndexedChunk) -> frozenset[str]:
+    return _terms_in(indexable(chunk.title, chunk.heading, chunk.text), chunk.language)
+
+
+@lru_cache(maxsize=1024)  # what is asked about is found again by the next question
+def _terms_in(text: str, language: str) -> frozenset[str]:
+    return frozenset(terms(text, language).split())
