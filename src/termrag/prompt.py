@@ -21,18 +21,10 @@ GENERAL = "You are a helpful assistant. Answer in a few short sentences."
 # Measured on small models: said before the question it halves the answers that run on without end.
 _REMINDER = "Answer in one short sentence, using only the text above."
 _RECALLED = "Said before in another place:"
+_FRAME_TOKENS = 64  # that a template puts around a message, at most
 
 Count = Callable[[Sequence[Message]], int]
 Shown = tuple[Passage, str]  # a passage, and what of its text is shown
-
-
-@dataclass(frozen=True, slots=True)
-class Prompt:
-    """What is sent, the passages that are in it (renumbered from 1), and what it costs."""
-
-    messages: tuple[Message, ...]
-    passages: tuple[Passage, ...]
-    budget: Budget
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +49,25 @@ class _Layout:
             before += [Message("user", _user_turn(shown, (), question.content)), answer]
         last = _user_turn(() if self.standing else self.shown, self.recalled, self.question)
         return [Message("system", self.system), *before, Message("user", last)]
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What is sent, and the passages that are in it (renumbered from 1)."""
+
+    messages: tuple[Message, ...]
+    passages: tuple[Passage, ...]
+    _layout: _Layout
+    _limit: int
+    _cut: tuple[BudgetLine, ...]
+    _count: Count
+
+    @property
+    def budget(self) -> Budget:
+        """What it costs, counted now: the tokenizer is asked once for each part, which no first token should wait
+        for."""
+        lines = _ledger(self._layout, self._count)
+        return Budget(self._limit, sum(line.tokens for line in lines), (*lines, *self._cut))
 
 
 def pack(
@@ -89,14 +100,20 @@ def pack(
         )
         cut = [*_left_out(passages, kept), *cut]
         layout = _Layout(system, question, memory.short, memory.full, shown=tuple(kept), recalled=memory.recalled)
-    while count(layout.messages) > limit:
+    while not _fits(layout, limit, count):
         layout, lines = _smaller(layout, limit, count)
         cut += lines
     shown = tuple((replace(passage, number=number), text) for number, (passage, text) in enumerate(layout.shown, 1))
     layout = replace(layout, shown=shown)
-    lines = _ledger(layout, count)
-    total = sum(line.tokens for line in lines)
-    return Prompt(tuple(layout.messages), tuple(passage for passage, _ in shown), Budget(limit, total, (*lines, *cut)))
+    passages_shown = tuple(passage for passage, _ in shown)
+    return Prompt(tuple(layout.messages), passages_shown, layout, limit, tuple(cut), count)
+
+
+def _fits(layout: _Layout, limit: int, count: Count) -> bool:
+    """Counted only where it is not plain: no token is shorter than a byte."""
+    messages = layout.messages
+    most = sum(len(message.content.encode("utf-8", "replace")) + _FRAME_TOKENS for message in messages)
+    return most <= limit or count(messages) <= limit
 
 
 def _standing(
@@ -109,7 +126,7 @@ def _standing(
     shown = tuple((passage, passage.text) for passage in stand[0].answer.passages)
     before = memory.full[: len(memory.full) - len(stand)]
     layout = _Layout(system, question, memory.short, before, stand, shown, memory.recalled)
-    return layout if count(layout.messages) <= limit else None
+    return layout if _fits(layout, limit, count) else None
 
 
 def _smaller(layout: _Layout, limit: int, count: Count) -> tuple[_Layout, list[BudgetLine]]:
