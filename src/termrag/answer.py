@@ -285,7 +285,8 @@ class _Writer:
     def _check(self, sentence: str) -> Sentence:
         if not self.checked:
             return grounding.unchecked(sentence)
-        return grounding.check(sentence, self.passages, embed=self.embed)
+        before = self.sentences[-1].text if self.sentences else ""
+        return grounding.check(sentence, self.passages, embed=self.embed, before=before)
 
 
 def _mark(sentence: Sentence) -> str:

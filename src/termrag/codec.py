@@ -19,6 +19,7 @@ from termrag.errors import TermragError
 _TYPE, _TUPLE = "$type", "$tuple"
 _HOMES = frozenset(
     {
+        "kinds",
         "records",
         "events",
         "turns",

@@ -232,3 +232,15 @@ def test_a_text_is_embedded_once_for_all_sentences_of_an_answer() -> None:
     assert remembered(["one", "three"]).tolist() == [[3.0, 1.0], [5.0, 1.0]]
     assert remembered(["three", "four", "one"]).tolist() == [[5.0, 1.0], [4.0, 1.0], [3.0, 1.0]]
     assert asked == ["one", "three", "four"]
+
+
+def test_the_head_of_a_table_is_no_claim_and_its_rows_are():
+    rows = ["| feature | how long |\n", "|---|---|\n", "| battery charge | 12 hours |\n", "| warranty | nine years |\n"]
+    verdicts = [
+        check(row, [PUMP], before=before).support for before, row in zip(["Here it is.\n\n", *rows], rows, strict=False)
+    ]
+    assert verdicts == [Support.NEUTRAL, Support.NEUTRAL, Support.SUPPORTED, Support.UNSUPPORTED]
+
+
+def test_a_lone_row_that_states_a_figure_is_checked():
+    assert check("| battery charge | 90 hours |", [PUMP]).support is Support.UNSUPPORTED

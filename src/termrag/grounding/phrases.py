@@ -132,6 +132,13 @@ def is_introduction(sentence: str) -> bool:
     return is_heading or is_rule or bool(_INTRODUCTION.search(text))
 
 
+def names_columns(sentence: str, before: str) -> bool:
+    """The first row of a table, if it states no figure; `before` is the sentence before it."""
+    row = sentence.strip()
+    is_first = row.startswith("|") and row.endswith("|") and not before.strip().startswith("|")
+    return is_first and not any(char.isdigit() for char in row)
+
+
 def is_small_talk(sentence: str) -> bool:
     """Whether a sentence opens as a greeting or a courtesy does."""
     return bool(_SMALL_TALK.match(_MARKUP.sub("", sentence, count=1).strip()))

@@ -33,6 +33,7 @@ from termrag.grounding.phrases import (
     is_introduction,
     is_question,
     is_small_talk,
+    names_columns,
     says_not_found,
 )
 from termrag.records import Citation, Passage, Sentence, Support
@@ -70,14 +71,14 @@ class _Judgement:
     needed: float = THRESHOLD
 
 
-def check(sentence: str, passages: Sequence[Passage], *, embed: Embed | None = None) -> Sentence:
-    """Say how one sentence of an answer stands to the passages of its prompt.
+def check(sentence: str, passages: Sequence[Passage], *, embed: Embed | None = None, before: str = "") -> Sentence:
+    """Say how one sentence of an answer stands to the passages of its prompt; `before` is the sentence before it.
 
     At most two citations, best first, a second only for facts that the first lacks; `score` is 0 to 1, supported from
     THRESHOLD on; `reason` says in words what is missing, or why nothing was checked. `embed` gives unit vectors and is
     asked only about sentences that words alone leave open.
     """
-    if reason := _neutral_reason(sentence):
+    if reason := _neutral_reason(sentence, before):
         return Sentence(sentence, Support.NEUTRAL, reason=reason)
     claim = beyond_admission(sentence) or claim_of(sentence)
     language = _language(_sample(passages) or claim)
@@ -132,9 +133,11 @@ def unchecked(sentence: str) -> Sentence:
     return Sentence(sentence, Support.NEUTRAL, reason="answered without documents")
 
 
-def _neutral_reason(sentence: str) -> str:
+def _neutral_reason(sentence: str, before: str) -> str:
     if not sentence.strip():
         return "empty"
+    if names_columns(sentence, before):
+        return "names the columns of a table"
     if says_not_found(sentence) and not beyond_admission(sentence):
         return "says that the passages hold no answer"
     return "asks a question" if is_question(sentence) else ""

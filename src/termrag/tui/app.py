@@ -12,6 +12,7 @@ import os
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -25,8 +26,8 @@ from textual.worker import Worker, WorkerFailed, WorkerState
 from termrag.config import Config
 from termrag.errors import ConfigError, TermragError
 from termrag.paths import Paths
-from termrag.tui.pulling import Pulls
 from termrag.tui.remedies import remedy
+from termrag.tui.screens import is_too_small
 from termrag.tui.screens.chat import ChatScreen
 from termrag.tui.themes import ANSI, DARK, LIGHT, load_themes
 from termrag.tui.widgets.transcript import Transcript
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from termrag.records import ModelInfo, Passage
     from termrag.tui.ingesting import IngestQueue
     from termrag.tui.keeping import FolderWatch
+    from termrag.tui.pulling import Pulls
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,6 @@ class TermragApp(App[None]):
         self._css_variables = self.get_css_variables()  # those that the rules were read with
         self.stylesheet.set_variables(self._css_variables)
         self._load_keys()
-        self.pulls = Pulls(self)
 
     # --- the library ---------------------------------------------------------------------------------------------
 
@@ -181,6 +182,13 @@ class TermragApp(App[None]):
             self._watching = FolderWatch(self.ingesting.noticed, self.report)
         return self._watching
 
+    @cached_property
+    def pulls(self) -> Pulls:
+        """Models on their way to this machine."""
+        from termrag.tui.pulling import Pulls
+
+        return Pulls(self)
+
     @property
     def is_open(self) -> bool:
         """Whether the library has been opened yet."""
@@ -235,10 +243,11 @@ class TermragApp(App[None]):
 
     def on_resize(self, event: Resize) -> None:
         """A terminal that is too small says so, and all goes on."""
-        from termrag.tui.screens.toosmall import TooSmallScreen, is_too_small
+        if is_too_small(event.size):
+            from termrag.tui.screens.toosmall import TooSmallScreen
 
-        if is_too_small(event.size) and not isinstance(self.screen, TooSmallScreen):
-            self.push_screen(TooSmallScreen())
+            if not isinstance(self.screen, TooSmallScreen):
+                self.push_screen(TooSmallScreen())
 
     # --- what every screen may ask for ---------------------------------------------------------------------------
 

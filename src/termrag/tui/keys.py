@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import inspect
-import pkgutil
 import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -61,6 +59,9 @@ def every_key() -> list[Key]:
 
 
 def _owners() -> Iterator[type[DOMNode]]:
+    import inspect
+    import pkgutil
+
     modules = []
     for name in _PARTS:
         module = importlib.import_module(name)

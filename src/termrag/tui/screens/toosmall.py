@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 from textual.app import ComposeResult
-from textual.geometry import Size
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-LEAST = Size(40, 12)
-
-
-def is_too_small(size: Size) -> bool:
-    return size.width < LEAST.width or size.height < LEAST.height
+from termrag.tui.screens import LEAST, is_too_small
 
 
 class TooSmallScreen(ModalScreen[None]):
