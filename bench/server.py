@@ -204,7 +204,12 @@ async def main() -> None:
         config = settings(
             {
                 "models": {"engine": "llamacpp", "chat": "smollm2-135m", "context_tokens": 2048},
-                "server": {"concurrent": SLOTS, "requests_per_minute": 0, "log": "json"},
+                "server": {
+                    "concurrent": SLOTS,
+                    "requests_per_minute": 0,
+                    "address_requests_per_minute": 0,
+                    "log": "json",
+                },
             },
             paths,
         )

@@ -166,7 +166,10 @@ class ServerSettings:
         32, "Questions that may wait for their turn, half of them of one key; more are refused.", low=0, high=10_000
     )
     queue_s: float = _setting(60.0, "Longest wait for a turn.", low=0.1, high=3600)
-    requests_per_minute: int = _setting(600, "Most requests of one key or address in a minute; 0: any.", low=0)
+    requests_per_minute: int = _setting(600, "Most requests of one key or stranger in a minute; 0: any.", low=0)
+    address_requests_per_minute: int = _setting(
+        6000, "Most requests from one address in a minute, whatever keys they bring; 0: any.", low=0
+    )
     body_mb: float = _setting(2.0, "Largest JSON body.", low=0.01, high=1024)
     upload_mb: float = _setting(200.0, "Largest upload, all files together.", low=0.1, high=1_000_000)
     upload_files: int = _setting(100, "Most files in one upload.", low=1, high=10_000)

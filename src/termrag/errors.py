@@ -3,6 +3,7 @@
     TermragError(message, hint)      exit   HTTP
     ├── ConfigError                     2    400   a setting is wrong; names the file and the key
     ├── UnreadableFile                  -    422   one file gives no text; becomes a Failed event in a run
+    ├── UnfitVector                     2    422   a given vector cannot be compared with those of the index
     ├── ModelMissing                    5    503   the model is not on this machine
     ├── EngineFailed                    5    502   the model could not be loaded or broke while running
     │   └── QuestionTooLong             5    422   the question does not fit into the model's window
@@ -58,6 +59,13 @@ class ConfigError(TermragError):
 class UnreadableFile(TermragError):  # noqa: N818 - named for what it is, like its siblings
     """A file that gives no text: empty, encrypted, damaged, unsupported, too large."""
 
+    http_status = 422
+
+
+class UnfitVector(TermragError):  # noqa: N818
+    """A given vector that has another dimension than those of the index, or no direction."""
+
+    exit_code = 2
     http_status = 422
 
 

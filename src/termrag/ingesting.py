@@ -14,6 +14,7 @@ from termrag.ledger import WATCH_LOCK, lock_holder
 
 if TYPE_CHECKING:
     from termrag.parts import Embed, Parts
+    from termrag.records import GivenChunk
 
 
 def ingest(
@@ -46,9 +47,13 @@ def ingest(
         )
 
 
-def ingest_text(parts: Parts, name: str, text: str, embed: Embed) -> Iterator[IngestEvent]:
+def ingest_text(
+    parts: Parts, name: str, text: str, embed: Embed, chunks: Sequence[GivenChunk] = ()
+) -> Iterator[IngestEvent]:
+    """Index a text that is no file; see `termrag.ingest.ingest_text`. Raises UnfitVector before anything is written."""
+    cut = [runs.Cut(each.text, None if each.vector is None else parts.unit_vector(each.vector)) for each in chunks]
     with parts.ingesting(embed, patience_s=parts.config.qdrant.patience_s) as (ledger, tools):
-        yield from runs.ingest_text(name, text, ledger=ledger, tools=tools)
+        yield from runs.ingest_text(name, text, ledger=ledger, tools=tools, cut=cut)
 
 
 def remove(parts: Parts, references: Sequence[str], embed: Embed) -> Iterator[IngestEvent]:

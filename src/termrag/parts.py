@@ -217,9 +217,17 @@ class Parts:
             self.close_embedder()
             self._embedder = self._shelf = None
 
-    def search(self, query: str, limit: int, filters: Filters, mode: Mode, embed: Embed | None = None) -> list[Hit]:
+    def search(
+        self,
+        query: str,
+        limit: int,
+        filters: Filters,
+        mode: Mode,
+        embed: Embed | None = None,
+        vector: Sequence[float] | None = None,
+    ) -> list[Hit]:
         """Hits of the library, best first; the query's own filters are laid over the given ones. `embed` is for
-        callers on another lane than that of the models."""
+        callers on another lane than that of the models; `vector` stands in place of the query's embedding."""
         from termrag.retrieval import both, parse_query, search
 
         text, own = parse_query(query)
@@ -234,7 +242,14 @@ class Parts:
             languages=self.languages(),
             count_tokens=self.embedder().count_tokens,
             unembedded=self.unembedded,
+            vector=None if vector is None else self.unit_vector(vector),
         )
+
+    def unit_vector(self, values: Sequence[float]) -> NDArray[np.float32]:
+        """A given vector as one of the index. Raises UnfitVector."""
+        from termrag.embedders import unit_vector
+
+        return unit_vector(values, self.embedder().dimension)
 
     def evidence(
         self, question: str, filters: Filters, resolved: Resolved | None = None, embed: Embed | None = None

@@ -71,6 +71,15 @@ class Chunk:
 
 
 @dataclass(frozen=True, slots=True)
+class GivenChunk:
+    """A piece of a text that came cut. `vector`, of any length but 0, stands in place of its embedding; None where that
+    is still to be computed."""
+
+    text: str
+    vector: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """A file that the library knows. `id` is given once and follows the file through renames. `unembedded` of its
     chunks are found by their words only, until their vectors are computed."""

@@ -99,6 +99,22 @@ async def test_sighup_reads_settings_and_keys_anew_while_a_stream_goes_on(make_p
     assert status_of(place)["same_settings"] is True  # type: ignore[index]
 
 
+async def test_sighup_takes_over_the_limit_of_an_address(place: Place) -> None:
+    server = await asyncio.to_thread(place.serve)
+    address = status_of(place)["address"]  # type: ignore[index]
+    place.run("config", "set", "server.address_requests_per_minute", "2")
+    server.send_signal(signal.SIGHUP)
+    await logged(place, "reloaded")
+    async with (
+        aiohttp.ClientSession(address) as http,
+        http.get("/health/live") as first,
+        http.get("/health/live") as second,
+    ):
+        assert (first.status, second.status) == (200, 429)
+    async with client(place) as http, http.get("/health/live") as answer:
+        assert answer.status == 200
+
+
 async def test_settings_that_are_wrong_change_nothing(place: Place) -> None:
     server = await asyncio.to_thread(place.serve)
     (place.home / "config" / "config.toml").write_text("[server]\nport = -7\n")

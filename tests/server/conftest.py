@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -39,6 +40,15 @@ class Served:
     def client(self, *scopes: str, **options: Any) -> aiohttp.ClientSession:
         headers = self.key(*scopes) if scopes != ("none",) else {}
         return aiohttp.ClientSession(self.url, headers=headers, **options)
+
+
+async def job_done(client: aiohttp.ClientSession, job: dict[str, Any]) -> dict[str, Any]:
+    """Follow a job's events to the last."""
+    async with client.get(f"/api/v1/jobs/{job['id']}/events") as response:
+        *_, last = [line for line in (await response.text()).splitlines() if line.startswith("data: ")]
+    data = json.loads(last.removeprefix("data: "))
+    assert isinstance(data, dict)
+    return data
 
 
 Start = Callable[..., Awaitable[Served]]

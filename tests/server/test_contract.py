@@ -19,7 +19,7 @@ _LEFT_OUT = "/ws$|/mcp$|/pull$|/rebuild$"
 
 async def test_requests_made_from_the_document_are_answered_as_it_says(start: Start) -> None:
     pytest.importorskip("schemathesis", reason="schemathesis makes the requests: pip install '.[dev]'")
-    served = await start(requests_per_minute=0)
+    served = await start(requests_per_minute=0, address_requests_per_minute=0)
     command = [
         sys.executable, "-m", "schemathesis.cli", "run", f"{served.url}/openapi.json", "-n", "4", "--phases",
         "coverage,fuzzing", "--max-time", "40",

@@ -9,22 +9,13 @@ from typing import Any
 
 import aiohttp
 
-from server.conftest import Served, Start
+from server.conftest import Served, Start, job_done
 
 
 async def get(client: aiohttp.ClientSession, path: str, **params: str) -> Any:
     async with client.get(path, params=params) as response:
         assert response.status == 200, await response.text()
         return await response.json()
-
-
-async def job_done(client: aiohttp.ClientSession, job: dict[str, Any]) -> dict[str, Any]:
-    """Follow a job's events to the last."""
-    async with client.get(f"/api/v1/jobs/{job['id']}/events") as response:
-        *_, last = [line for line in (await response.text()).splitlines() if line.startswith("data: ")]
-    data = json.loads(last.removeprefix("data: "))
-    assert isinstance(data, dict)
-    return data
 
 
 async def test_documents_are_uploaded_shown_and_removed(served: Served) -> None:

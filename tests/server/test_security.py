@@ -7,6 +7,7 @@ import asyncio
 import gzip
 import io
 import json
+import sys
 import tarfile
 import time
 import zipfile
@@ -19,6 +20,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from server.conftest import Served, Start
+from termrag.server.limits import neighbourhood
 from termrag.server.log import mask_secrets
 from termrag.server.routes import OPERATIONS
 
@@ -242,6 +244,54 @@ async def test_strangers_are_limited_by_address_and_keys_by_key(start: Start) ->
         assert (await statuses(one, "/api/v1/documents", 8)).count(200) == 5
     async with served.client("read") as other:
         assert await statuses(other, "/api/v1/documents", 3) == [200] * 3
+
+
+async def statuses_of(client: aiohttp.ClientSession, count: int) -> list[int]:
+    found = []
+    for _ in range(count):
+        async with client.get("/api/v1/documents") as response:
+            found.append(response.status)
+            assert response.status != 429 or int(response.headers["Retry-After"]) >= 1
+    return found
+
+
+async def test_an_address_is_limited_whatever_keys_it_brings_and_the_unix_socket_is_not(start: Start) -> None:
+    served = await start(requests_per_minute=1000, address_requests_per_minute=10)
+    async with served.client("read") as one:
+        assert await statuses_of(one, 3) == [200] * 3
+    async with served.client("admin") as other:
+        assert await statuses_of(other, 4) == [200, 200, 429, 429]
+    async with served.client("none") as stranger:
+        assert await statuses_of(stranger, 1) == [429]
+    async with aiohttp.ClientSession("http://localhost", connector=aiohttp.UnixConnector(str(served.socket))) as local:
+        assert await statuses_of(local, 20) == [200] * 20
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the loopback has one address")
+async def test_another_address_has_a_limit_of_its_own(start: Start) -> None:
+    served = await start(address_requests_per_minute=10)
+    async with served.client("read") as near:
+        assert 429 in await statuses_of(near, 7)
+    elsewhere = aiohttp.TCPConnector(local_addr=("127.0.0.2", 0))
+    async with served.client("read", connector=elsewhere) as far:
+        assert await statuses_of(far, 5) == [200] * 5
+
+
+async def test_messages_of_an_open_socket_count_for_its_address(start: Start) -> None:
+    served = await start(address_requests_per_minute=10)
+    async with served.client("ask") as client, client.ws_connect("/api/v1/ws") as socket:
+        for _ in range(4):
+            await socket.send_json({"type": "stop"})
+        await socket.send_json({"type": "stop"})
+        told = await socket.receive_json()
+        assert (told["status"], told["error"]) == (429, "too_many_requests")
+
+
+def test_addresses_of_one_network_count_as_one() -> None:
+    assert neighbourhood("2001:db8:0:1::5") == neighbourhood("2001:db8:0:1:ffff::9") != neighbourhood("2001:db8:0:2::5")
+    assert neighbourhood("::ffff:192.0.2.1") == neighbourhood("192.0.2.1") != neighbourhood("192.0.2.2")
+    assert neighbourhood("fe80::1%eth0")
+    assert neighbourhood("no address") == "no address"
 
 
 async def test_a_key_that_is_revoked_is_worthless_on_an_open_socket_too(served: Served) -> None:

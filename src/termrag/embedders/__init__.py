@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from termrag.errors import ConfigError, NotFound
+from termrag.errors import ConfigError, NotFound, UnfitVector
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,6 +48,25 @@ class Embedder(Protocol):
 
     def close(self) -> None:
         """Free the model; idempotent."""
+
+
+def unit_vector(values: Sequence[float], dimension: int) -> NDArray[np.float32]:
+    """A vector that was given, as the embedder would have made it: float32, shape (dimension,), of length 1. Raises
+    UnfitVector for another number of values, and where they point nowhere."""
+    import numpy as np
+
+    if len(values) != dimension:
+        raise UnfitVector(
+            f"the vector has {len(values)} numbers, those of the index have {dimension}",
+            "make it with the embedding model of the index",
+        )
+    given = np.asarray(values, np.float64)
+    largest = np.abs(given).max()
+    if not (np.isfinite(largest) and largest):
+        raise UnfitVector("the vector has no direction", "give finite numbers that are not all 0")
+    given = given / largest  # the squares of very large and very small numbers are out of range
+    unit: NDArray[np.float32] = (given / np.linalg.norm(given)).astype(np.float32)
+    return unit
 
 
 def open_embedder(models: ModelSettings, openai: OpenAISettings, shelf: Shelf, environ: Mapping[str, str]) -> Embedder:

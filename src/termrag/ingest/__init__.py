@@ -16,7 +16,8 @@ from termrag.events import Held, IngestEvent
 from termrag.folders import NO_SCOPES, Scope
 from termrag.globs import glob_matcher
 from termrag.ingest.follow import Embedding, follow
-from termrag.ingest.plan import TEXT_PREFIX, Plan, Work, hold_back, make_plan, text_file
+from termrag.ingest.plan import TEXT_PREFIX, Cut, Plan, Work, hold_back, make_plan, text_file
+from termrag.ingest.prepare import joined
 from termrag.ingest.run import Run
 from termrag.ingest.tools import Embed, Tools, make_tools
 from termrag.ledger import FileEntry, Ledger
@@ -24,6 +25,7 @@ from termrag.paths import absolute
 
 __all__ = [
     "TEXT_PREFIX",
+    "Cut",
     "Embed",
     "Embedding",
     "Tools",
@@ -93,11 +95,14 @@ def ingest(
     yield from _to_the_end(run, start)
 
 
-def ingest_text(name: str, text: str, *, ledger: Ledger, tools: Tools) -> Iterator[IngestEvent]:
+def ingest_text(
+    name: str, text: str, *, ledger: Ledger, tools: Tools, cut: Sequence[Cut] = ()
+) -> Iterator[IngestEvent]:
     """Index a text that is no file, as the document `stdin:NAME`; the same name again replaces it. It stays until it is
-    removed by name."""
+    removed by name. Where it comes `cut`, the pieces are the text."""
     path = TEXT_PREFIX + (name.strip() or "text")
-    plan = Plan(work=[Work(text_file(path, text), ledger.entry(path), text)])
+    text = joined(cut) if cut else text
+    plan = Plan(work=[Work(text_file(path, text), ledger.entry(path), text, tuple(cut))])
     run = Run(ledger, tools)
     yield from _to_the_end(run, lambda: run.carry_out(plan))
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from termrag.folders import (
     NO_SCOPES,
@@ -25,19 +26,33 @@ from termrag.ledger import FileEntry, Ledger
 from termrag.paths import absolute
 from termrag.records import DocumentState
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
 _FEW_DOCUMENTS = 20
 
 TEXT_PREFIX = "stdin:"
 """Paths of documents that are no files begin so; nothing on the disk does, since its paths are absolute."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Cut:
+    """A chunk of a text that came cut, with its unit vector if that came too."""
+
+    text: str
+    vector: NDArray[np.float32] | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A file to be read. `entry` is what the ledger knew of it, or of the file it was before a rename."""
+    """A file to be read. `entry` is what the ledger knew of it, or of the file it was before a rename. `text` is that
+    of what is no file, `cut` its chunks where they came so."""
 
     file: FoundFile
     entry: FileEntry | None = None
     text: str | None = None
+    cut: tuple[Cut, ...] = ()
 
     @property
     def path(self) -> str:

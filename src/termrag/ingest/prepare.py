@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from termrag import analysis
 from termrag.errors import TermragError, UnreadableFile
 from termrag.folders import FoundFile
-from termrag.ingest.plan import Work
+from termrag.ingest.plan import Cut, Work
 from termrag.ingest.tools import Tools
 from termrag.ledger import FileEntry, Ledger
 from termrag.logs import logger
@@ -25,11 +25,13 @@ if TYPE_CHECKING:
 
 _TRIES = 3
 _RACY_NS = 20_000_000  # file systems stamp times in steps of up to 10 ms
+_JOINT = "\n\n"  # between chunks that came cut
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A chunk with what is embedded and searched. `hash` keys the vector: equal text, equal vector."""
+    """A chunk with what is embedded and searched. `hash` keys the vector: equal text, equal vector, unless one came
+    with it, which is then part of the hash."""
 
     chunk: Chunk
     text: str
@@ -112,9 +114,14 @@ def _prepared_file(work: Work, ledger: Ledger, tools: Tools, *, force: bool, beg
     raise UnreadableFile(f"{Path(work.path).name} keeps changing", "Add it again when it is finished.")
 
 
+def joined(cut: Iterable[Cut]) -> str:
+    """The text of which these are the chunks."""
+    return _JOINT.join(each.text for each in cut)
+
+
 def _prepared_text(work: Work, text: str, ledger: Ledger, tools: Tools, begun: float) -> Prepared | Same:
     clean = text.encode("utf-8", "replace").decode("utf-8")
-    content_hash = hashlib.blake2b(clean.encode(), digest_size=16).hexdigest()
+    content_hash = _hash_of_cut(work.cut) if work.cut else _hash_of(clean.encode())
     if _is_known(work, content_hash, tools.recipe):
         return Same(work.entry, work.file)  # type: ignore[arg-type]
     is_markdown = work.path.lower().endswith((".md", ".markdown"))
@@ -125,7 +132,49 @@ def _prepared_text(work: Work, text: str, ledger: Ledger, tools: Tools, begun: f
         lines_match=True,
     )
     known = _vectors(tools, [work.entry.id] if work.entry else [])
+    if work.cut:
+        return _as_it_came(work, content_hash, content, known, begun)
     return _cut(work, work.file, content_hash, content, tools, known, begun)
+
+
+def _as_it_came(
+    work: Work, content_hash: str, content: Content, known: dict[str, NDArray[np.float32]], begun: float
+) -> Prepared:
+    """A text whose chunks are given. Their vectors count as known under hashes that no other text has, so that they are
+    taken neither for computed ones nor for each other's."""
+    if not content.text.strip():
+        raise UnreadableFile(f"{Path(work.path).name} holds no text")
+    language = analysis.detect_language(content.text)
+    pieces: list[Piece] = []
+    for each, chunk in zip(work.cut, _placed(content.text, work.cut), strict=True):
+        piece = _piece(chunk, content.title, language)
+        if each.vector is not None:
+            piece = replace(piece, hash=_hash_of(piece.hash.encode() + each.vector.tobytes()))
+            known[piece.hash] = each.vector
+        pieces.append(piece)
+    return Prepared(work, work.file, content_hash, content, language, pieces, known, begun)
+
+
+def _placed(text: str, cut: Iterable[Cut]) -> Iterator[Chunk]:
+    """The chunks as they stand in their text. Tokens are not counted: nothing is cut by them any more."""
+    start, line = 0, 1
+    for position, each in enumerate(cut):
+        end, last_line = start + len(each.text), line + each.text.count("\n")
+        yield Chunk(position, text[start:end], "", None, "", line, last_line, start, end, tokens=0)
+        start, line = end + len(_JOINT), last_line + _JOINT.count("\n")
+
+
+def _hash_of_cut(cut: Iterable[Cut]) -> str:
+    """Equal for the same chunks with the same vectors, and for nothing else: the same words in a file are another."""
+    parts = [b"cut"]
+    for each in cut:
+        text, vector = each.text.encode("utf-8", "replace"), b"" if each.vector is None else each.vector.tobytes()
+        parts += [f"{len(text)} {len(vector)} ".encode(), text, vector]
+    return _hash_of(b"".join(parts))
+
+
+def _hash_of(data: bytes) -> str:
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
 def _cut(
@@ -147,8 +196,7 @@ def _cut(
 
 def _piece(chunk: Chunk, title: str, language: str) -> Piece:
     text = analysis.indexable(title, chunk.heading, chunk.text)
-    text_hash = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-    return Piece(chunk, text, text_hash, analysis.terms(text, language))
+    return Piece(chunk, text, _hash_of(text.encode("utf-8", "surrogatepass")), analysis.terms(text, language))
 
 
 def _is_known(work: Work, content_hash: str, recipe: str) -> bool:

@@ -115,11 +115,18 @@ class Asking(Door):
         return self.config.generation.sampling()
 
     async def search(
-        self, query: str, *, limit: int = 8, filters: Filters | None = None, mode: SearchMode = "hybrid"
+        self,
+        query: str,
+        *,
+        limit: int = 8,
+        filters: Filters | None = None,
+        mode: SearchMode = "hybrid",
+        vector: Sequence[float] | None = None,
     ) -> list[Hit]:
-        """The best chunks for a query, best first. The query may carry filters such as `type:pdf`."""
+        """The best chunks for a query, best first. The query may carry filters such as `type:pdf`. A `vector` stands in
+        place of the query's embedding; then a query without words finds what is near it. Raises UnfitVector."""
         filters, embed = filters or Filters(), self._embed_elsewhere
-        return await self._searches.run(self._parts.search, query, limit, filters, mode, embed)
+        return await self._searches.run(self._parts.search, query, limit, filters, mode, embed, vector)
 
     async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """One unit vector per text, shape (len(texts), dimension); a few texts at a time, so that others have their

@@ -11,7 +11,7 @@ from termrag import adding, ingesting
 from termrag.candidates import AddPreview, FolderEntry, FormatInfo
 from termrag.events import IngestEvent
 from termrag.rag.door import Door
-from termrag.records import Document, IndexedChunk
+from termrag.records import Document, GivenChunk, IndexedChunk
 
 if TYPE_CHECKING:
     from termrag.removing import Taken
@@ -51,10 +51,15 @@ class Library(Door):
             async for event in events:
                 yield event
 
-    async def ingest_text(self, name: str, text: str) -> AsyncGenerator[IngestEvent, None]:
-        """Index a text that is no file, under a name; the same name again replaces it."""
+    async def ingest_text(
+        self, name: str, text: str = "", *, chunks: Sequence[GivenChunk] = ()
+    ) -> AsyncGenerator[IngestEvent, None]:
+        """Index a text that is no file, under a name; the same name again replaces it.
+
+        With `chunks` they are the text: none is cut again, and those with a vector are not embedded. A rebuild of the
+        index has only their words left: it cuts and embeds these like any text. Raises UnfitVector."""
         async with aclosing(
-            self._disk.stream(lambda: ingesting.ingest_text(self._parts, name, text, self._embed_elsewhere))
+            self._disk.stream(lambda: ingesting.ingest_text(self._parts, name, text, self._embed_elsewhere, chunks))
         ) as events:
             async for event in events:
                 yield event

@@ -40,23 +40,26 @@ def search(
     languages: Sequence[str] = (),
     count_tokens: Callable[[str], int] | None = None,
     unembedded: Callable[[Collection[str]], Collection[str]] = lambda _: (),
+    vector: NDArray[np.float32] | None = None,
 ) -> list[Hit]:
     """Return at most `limit` chunks, best first, near-duplicates left out.
 
     `languages` are those of the library, most frequent first; `count_tokens` is the embedder's: it tells how far the
     vectors can be trusted. `unembedded` tells which of some documents lack vectors yet: the best of their chunks that
     the words find are embedded here, so that nothing new is ranked behind what is old. A leg brings
-    `settings.candidates` chunks, or `limit` if that is more. A query without words finds nothing. Raises what the store
-    and the embedder raise.
+    `settings.candidates` chunks, or `limit` if that is more. A `vector`, of unit length, stands in place of the query's
+    embedding; without one, a query without words finds nothing. Raises what the store and the embedder raise.
     """
-    if not query.strip():
+    if not query.strip() and vector is None:
         return []
+    if vector is not None:
+        count_tokens = None  # who brings a vector trusts it: what our tokenizer makes of the words says nothing of it
     filters, depth = filters or Filters(), max(settings.candidates, limit)
     wanted = keywords(query, languages)
     by_words = store.search_terms(query_terms(query, languages), depth, filters) if mode != "vector" else []
     by_vector: Sequence[Found] = []
     if mode != "text":
-        vector = embed([query])[0]
+        vector = embed([query])[0] if vector is None else vector
         by_vector = store.search_vector(vector, depth, filters)
         late = _without_vector(by_words[:_LATE], by_vector, unembedded)
         by_vector = _with_late(by_vector, late, vector, embed)[:depth]

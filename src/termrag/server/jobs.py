@@ -30,12 +30,15 @@ KINDS = ("add", "rebuild", "sync", "pull", "optimize")
 _MOST_WAITING = 100
 _KEPT = 200  # finished jobs
 _EVENTS = 200  # shown to who comes late
+_OVER = ("done", "failed", "cancelled")
+_OF_ADMINS = ("rebuild", "pull", "optimize")
+_LEFT = {"running": "waiting", "cancelling": "cancelled"}  # by a server that ended meanwhile
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """`state` is waiting, running, done or failed. `target` is what it works on: paths, or a model's name. `result` is
-    the last event of its work."""
+    """`state` is waiting, running, cancelling (it stops after the file in hand), done, failed or cancelled. `target` is
+    what it works on: paths, or a model's name. `result` is the last event of its work."""
 
     id: str
     kind: str
@@ -48,6 +51,11 @@ class Job:
     error: str = ""
     hint: str = ""
 
+    @property
+    def is_of_admins(self) -> bool:
+        """Whether only who may do everything may start it."""
+        return self.kind in _OF_ADMINS
+
 
 class Jobs:
     """The jobs of one server. `start` takes up what an earlier one left."""
@@ -59,6 +67,7 @@ class Jobs:
         self._events: dict[str, list[dict[str, Any]]] = {}
         self._changed = asyncio.Event()
         self._worker: asyncio.Task[None] | None = None
+        self._in_hand: asyncio.Task[dict[str, Any]] | None = None
         self._is_ending = False
 
     def start(self) -> None:
@@ -68,7 +77,7 @@ class Jobs:
             with suppress(ValueError, TypeError, KeyError, OSError):
                 data = json.loads(file.read_text(encoding="utf-8"))
                 job = Job(**{**data, "target": tuple(data["target"])})
-                self._jobs[job.id] = replace(job, state="waiting") if job.state == "running" else job
+                self._jobs[job.id] = replace(job, state=_LEFT.get(job.state, job.state))
         self._jobs = dict(sorted(self._jobs.items(), key=lambda item: item[1].created_at))
         self._worker = asyncio.create_task(self._work())
 
@@ -102,11 +111,25 @@ class Jobs:
         self._keep(job)
         return job
 
-    def again(self, job_id: str) -> Job:
-        """Do a failed job once more. Raises NotFound, or Refused (409) for one that has not failed."""
+    def cancel(self, job_id: str) -> Job:
+        """Take a job out of the line, or let the one in hand stop after its file; what is finished stays. Compacting is
+        one step, and comes to its end. Raises NotFound, or Refused (409) for one that is over."""
         job = self.job(job_id)
-        if job.state != "failed":
-            raise Refused(409, "not_failed", f"the job is {job.state}", "only failed jobs are done again")
+        if job.state in _OVER:
+            raise Refused(409, "is_over", f"the job is {job.state}", "GET /api/v1/jobs lists those that are not over")
+        if job.state == "waiting":
+            self._end(job_id, "cancelled")
+        elif job.state == "running":
+            self._keep(replace(job, state="cancelling", changed_at=time.time()))
+            if self._in_hand is not None and job.kind != "optimize":
+                self._in_hand.cancel()
+        return self._jobs[job_id]
+
+    def again(self, job_id: str) -> Job:
+        """Do a job once more that failed or was cancelled. Raises NotFound, or Refused (409) for any other."""
+        job = self.job(job_id)
+        if job.state not in ("failed", "cancelled"):
+            raise Refused(409, "not_failed", f"the job is {job.state}", "only failed or cancelled jobs are done again")
         self._keep(again := replace(job, state="waiting", changed_at=time.time(), error="", hint=""))
         return again
 
@@ -119,7 +142,7 @@ class Jobs:
             for each in events[told:]:
                 yield each
             told = len(events)
-            if job.state in ("done", "failed"):
+            if job.state in _OVER:
                 yield {"type": "job", **asdict(job)}
                 return
             if self._is_ending:
@@ -140,8 +163,14 @@ class Jobs:
 
     async def _do(self, job: Job) -> None:
         self._keep(replace(job, state="running", changed_at=time.time()))
+        self._in_hand = asyncio.create_task(self._carry_out(job))
         try:
-            result = await self._carry_out(job)
+            result = await self._in_hand
+        except asyncio.CancelledError:
+            if self._jobs[job.id].state == "cancelling":
+                self._end(job.id, "cancelled")
+            if (worker := asyncio.current_task()) is None or worker.cancelling():
+                raise  # the server stops
         except TermragError as error:
             self._end(job.id, "failed", error=error.message, hint=error.hint)
         except Exception as error:  # one bad job must not end the others
@@ -205,7 +234,7 @@ class Jobs:
         self._changed = asyncio.Event()
 
     def _forget_old(self) -> None:
-        finished = [job for job in self._jobs.values() if job.state in ("done", "failed")]
+        finished = [job for job in self._jobs.values() if job.state in _OVER]
         for job in finished[:-_KEPT]:
             del self._jobs[job.id]
             self._events.pop(job.id, None)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import lru_cache
+from ipaddress import IPv6Address, IPv6Network, ip_address
 
 from termrag.server.faults import Refused
 
@@ -33,3 +35,17 @@ class RateLimit:
         if left < 1:
             wait_s = max(1, round((1 - left) / self._rate + 0.5))
             raise Refused(429, "too_many_requests", "too many requests", "slow down", Retry_After=str(wait_s))
+
+
+@lru_cache(maxsize=1024)
+def neighbourhood(address: str) -> str:
+    """What counts as one address: of IPv6 the network of 64 bits that one machine has all of to choose from."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return address
+    if not isinstance(found, IPv6Address):
+        return address
+    if found.ipv4_mapped:
+        return str(found.ipv4_mapped)
+    return str(IPv6Network((found, 64), strict=False))

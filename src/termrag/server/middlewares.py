@@ -15,6 +15,7 @@ from aiohttp import web
 from termrag.server import faults, wire
 from termrag.server.auth import Caller, is_local
 from termrag.server.faults import Refused
+from termrag.server.limits import neighbourhood
 from termrag.server.log import log
 from termrag.server.operations import Operation
 from termrag.server.state import State
@@ -138,6 +139,7 @@ def _preflight(request: web.Request) -> web.Response:
 async def let_in(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Know the caller, count the request, and hold the operation's scope against what the caller may do."""
     state = request.app[STATE]
+    count_address(request)
     operation = operation_of(request)
     if operation is None or operation.scope is None:
         state.rate.take(request.remote or "socket")
@@ -158,6 +160,13 @@ async def let_in(request: web.Request, handler: Handler) -> web.StreamResponse:
         )
     request[CALLER] = caller
     return await handler(request)
+
+
+def count_address(request: web.Request) -> None:
+    """Count a request, or a message of an open socket, of its address, whoever asks; this user's own socket has none.
+    Raises Refused (429)."""
+    if request.remote and not is_local(request):
+        request.app[STATE].by_address.take(neighbourhood(request.remote))
 
 
 def operation_of(request: web.Request) -> Operation | None:

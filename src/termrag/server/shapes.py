@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from annotated_types import Ge, Le, MaxLen, MinLen
-from pydantic import ConfigDict, Json, StringConstraints
+from pydantic import ConfigDict, Field, Json, StringConstraints, model_validator
 from pydantic.dataclasses import dataclass
+from pydantic_core import PydanticCustomError
 
 _STRICT = ConfigDict(extra="forbid")
 
@@ -16,6 +17,8 @@ References = Annotated[tuple[Reference, ...], MaxLen(1000)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
 Limit = Annotated[int, Ge(1), Le(1000)]
 Mode = Literal["hybrid", "vector", "text"]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Numbers = Annotated[tuple[Number, ...], MinLen(1), MaxLen(8192)]
 
 
 @dataclass(frozen=True, slots=True, config=_STRICT)
@@ -73,21 +76,47 @@ class GenerateUpload:
 
 @dataclass(frozen=True, slots=True, config=_STRICT)
 class Search:
-    """A search. `explain` adds how each hit came to its place."""
+    """A search. A `vector` stands in place of the query's embedding; with mode vector the query may then be empty, with
+    mode hybrid the words come from it. `explain` adds how each hit came to its place."""
 
-    query: Question
+    query: Annotated[str, MaxLen(20_000)] = ""
     limit: Limit = 8
     mode: Mode = "hybrid"
     filters: FilterBody = FilterBody()
     explain: bool = False
+    vector: Numbers | None = None
+
+    @model_validator(mode="after")
+    def _has_what_its_mode_needs(self) -> Self:
+        if self.vector is not None and self.mode == "text":
+            raise PydanticCustomError("mode", "mode text searches by words alone, without a vector")
+        if not self.query and (self.vector is None or self.mode != "vector"):
+            raise PydanticCustomError("query", "a query is needed, or a vector with mode vector")
+        return self
+
+
+@dataclass(frozen=True, slots=True, config=_STRICT)
+class ChunkBody:
+    """A piece of a text. Without a `vector` it is embedded here."""
+
+    text: Annotated[str, StringConstraints(min_length=1, max_length=100_000, pattern=r"\S")]
+    vector: Numbers | None = None
 
 
 @dataclass(frozen=True, slots=True, config=_STRICT)
 class Upsert:
-    """A text to be indexed under a name; the same name again replaces it."""
+    """A text to be indexed under a name, or the `chunks` of one, which are not cut again; the same name again replaces
+    it."""
 
     name: Name
-    text: Annotated[str, MinLen(1), MaxLen(10_000_000)]
+    text: Annotated[str, MinLen(1), MaxLen(10_000_000)] | None = None
+    chunks: Annotated[tuple[ChunkBody, ...], MinLen(1), MaxLen(10_000)] | None = None
+
+    @model_validator(mode="after")
+    def _has_one_of_both(self) -> Self:
+        if (self.text is None) == (self.chunks is None):
+            raise PydanticCustomError("text", "either text or chunks is needed")
+        return self
 
 
 @dataclass(frozen=True, slots=True, config=_STRICT)

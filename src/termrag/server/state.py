@@ -41,6 +41,7 @@ class State:
     runs: Runs
     turnstile: Turnstile
     rate: RateLimit
+    by_address: RateLimit
     jobs: Jobs
     metrics: Metrics
     mcp: Endpoint
@@ -69,6 +70,8 @@ class State:
         auth = Auth(self.keys, settings)
         if settings.requests_per_minute != self.settings.requests_per_minute:
             self.rate = RateLimit(settings.requests_per_minute)
+        if settings.address_requests_per_minute != self.settings.address_requests_per_minute:
+            self.by_address = RateLimit(settings.address_requests_per_minute)
         self.settings, self.auth = settings, auth
         await self.rag.take_over(config)
         for name, rag in self.besides.items():
@@ -104,6 +107,7 @@ def make_state(rag: Rag) -> State:
         runs=runs,
         turnstile=turnstile,
         rate=RateLimit(settings.requests_per_minute),
+        by_address=RateLimit(settings.address_requests_per_minute),
         jobs=Jobs(rag, rag.paths.state / "jobs"),
         metrics=Metrics(runs, turnstile),
         mcp=Endpoint(rag),

@@ -21,7 +21,7 @@ from termrag.server.checking import adapter
 from termrag.server.faults import Refused
 from termrag.server.filters import filters_of
 from termrag.server.log import log
-from termrag.server.middlewares import caller_of, request_id
+from termrag.server.middlewares import caller_of, count_address, request_id
 from termrag.server.operations import Call, Operation, Scope
 from termrag.server.runs import Run, key_of
 
@@ -202,6 +202,7 @@ async def ws(call: Call) -> web.WebSocketResponse:
 
 def _still_welcome(call: Call) -> None:
     """A message counts like a request: its key may be revoked by now, or its minute be full. Raises Refused."""
+    count_address(call.request)
     caller = call.state.auth.caller(call.request)
     if caller != LOCAL_USER:
         call.state.rate.take(caller.name)

@@ -11,7 +11,9 @@ from aiohttp import web
 from termrag.errors import NotFound
 from termrag.records import Document, DocumentState
 from termrag.server import results, shapes, streams, uploads
+from termrag.server.faults import Refused
 from termrag.server.jobs import Job
+from termrag.server.middlewares import caller_of
 from termrag.server.operations import Call, Operation, Scope
 
 
@@ -102,8 +104,22 @@ async def job_events(call: Call) -> web.StreamResponse:
 
 
 async def retry(call: Call) -> Job:
-    """Do a failed job again."""
-    return call.state.jobs.again(call.path("job"))
+    """Do a job again that failed or was cancelled."""
+    return call.state.jobs.again(_own(call).id)
+
+
+async def cancel(call: Call) -> Job:
+    """Cancel a job. One that waits never starts; one in hand stops after its file, keeps what is finished, and is
+    `cancelling` until then. Compacting is one step, which comes to its end."""
+    return call.state.jobs.cancel(_own(call).id)
+
+
+def _own(call: Call) -> Job:
+    """The job, for who might have started it. Raises NotFound, or Refused (403)."""
+    job = call.state.jobs.job(call.path("job"))
+    if job.is_of_admins and not caller_of(call.request).may(Scope.ADMIN):
+        raise Refused(403, "forbidden", "this key has no scope admin", "termrag keys create --scope admin")
+    return job
 
 
 _D, _J = "/api/v1/documents", "/api/v1/jobs"
@@ -178,6 +194,7 @@ OPERATIONS = (
     Operation(
         "GET", f"{_J}/{{job}}/events", job_events, "Follow a job", "jobs", Scope.READ, media_type="text/event-stream"
     ),
+    Operation("DELETE", f"{_J}/{{job}}", cancel, "Cancel a job", "jobs", Scope.WRITE, result=Job, status=202),
     Operation(
         "POST", f"{_J}/{{job}}/retry", retry, "Do a failed job again", "jobs", Scope.WRITE, result=Job, status=202
     ),

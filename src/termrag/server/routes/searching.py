@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from termrag.errors import NotFound
 from termrag.events import Failed
-from termrag.records import Document, Hit, Scores
+from termrag.records import Document, GivenChunk, Hit, Scores
 from termrag.server import shapes
+from termrag.server.faults import Refused
 from termrag.server.filters import filters_of
 from termrag.server.operations import Call, Operation, Scope
 from termrag.server.results import Hits, Removed, Vector, Vectors
@@ -17,7 +17,7 @@ async def search(call: Call) -> Hits:
     """Search by words, by meaning, or by both."""
     body = call.body
     filters = await filters_of(call.rag, body.filters)
-    hits = await call.rag.search(body.query, limit=body.limit, filters=filters, mode=body.mode)
+    hits = await call.rag.search(body.query, limit=body.limit, filters=filters, mode=body.mode, vector=body.vector)
     return Hits(tuple(hits if body.explain else map(_plain, hits)))
 
 
@@ -27,11 +27,14 @@ def _plain(hit: Hit) -> Hit:
 
 
 async def upsert(call: Call) -> Document:
-    """Index a text under a name."""
-    async for event in call.rag.ingest_text(call.body.name, call.body.text):
+    """Index a text under a name, whole or in chunks, which may bring their vectors. A rebuild of the index computes all
+    vectors anew from the text."""
+    body = call.body
+    chunks = [GivenChunk(each.text, each.vector) for each in body.chunks or ()]
+    async for event in call.rag.ingest_text(body.name, body.text or "", chunks=chunks):
         if isinstance(event, Failed):
-            raise NotFound(event.message, event.hint)
-    return await call.rag.document(f"stdin:{call.body.name}")
+            raise Refused(422, "unreadable_file", event.message, event.hint)
+    return await call.rag.document(f"stdin:{body.name}")
 
 
 async def vectors(call: Call) -> Vectors:
