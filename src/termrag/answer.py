@@ -191,8 +191,8 @@ def _generate(
                     yield event
                 case Prefill(done, total):
                     yield Reading(done, total)
-                case Piece(text):
-                    yield from writer.feed(text)
+                case Piece(text, count):
+                    yield from writer.feed(text, count)
                     if writer.is_over:
                         break
                 case Done(reason=why, usage=used):
@@ -245,6 +245,7 @@ class _Writer:
     _splitter: grounding.SentenceStream = field(default_factory=grounding.SentenceStream)
     _open: str = ""  # text of the unfinished sentence
     _shown: int = 0  # how much of it has been yielded
+    _tokens: int = 0  # that came since
     _gap: str = ""  # white space owed before the next token
 
     def __post_init__(self) -> None:
@@ -255,7 +256,8 @@ class _Writer:
         """Nothing that may still come belongs to the answer: the model repeats itself or speaks for the user."""
         return self._cleaner.looping or self._cleaner.ended
 
-    def feed(self, piece: str) -> Iterator[AskEvent]:
+    def feed(self, piece: str, tokens: int = 1) -> Iterator[AskEvent]:
+        self._tokens += tokens
         text = self._cleaner.feed(piece)
         if text:
             self._open += text
@@ -279,8 +281,8 @@ class _Writer:
 
     def _show(self, until: int) -> Iterator[AskEvent]:
         if until > self._shown:
-            yield Token(self._gap + self._open[self._shown : until])
-            self._gap, self._shown = "", until
+            yield Token(self._gap + self._open[self._shown : until], self._tokens)
+            self._gap, self._shown, self._tokens = "", until, 0
 
     def _check(self, sentence: str) -> Sentence:
         if not self.checked:

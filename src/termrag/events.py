@@ -61,9 +61,10 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A piece of text as generated. Pieces join to the whole answer before cleaning."""
+    """A piece of text as generated, of some `tokens`. Pieces join to the whole answer before cleaning."""
 
     text: str
+    tokens: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,9 +31,10 @@ class Prefill:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Generated text; may be empty while a multi-byte character is incomplete."""
+    """Generated text of some `tokens`; may be empty while a multi-byte character is incomplete."""
 
     text: str
+    tokens: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,12 +132,26 @@ class Feed(Generic[T]):
     def __init__(self) -> None:
         self._items: SimpleQueue[T] = SimpleQueue()
         self._wanted: Pending | None = None
+        self._told = 0.0
 
-    def put(self, item: T) -> None:
+    def put(self, item: T, *, may_wait_s: float = 0.0) -> None:
+        """Add an item. One that `may_wait_s` tells nobody who was told so short a time ago; the next one will."""
         self._items.put(item)
+        now = time.monotonic()
+        if now - self._told < may_wait_s:
+            return
         wanted, self._wanted = self._wanted, None
         if wanted is not None:
+            self._told = now
             wanted.end()
+
+    def rest(self) -> list[T]:
+        """All that is there now."""
+        items: list[T] = []
+        with contextlib.suppress(Empty):
+            while True:
+                items.append(self._items.get_nowait())
+        return items
 
     def get(self, timeout_s: float | None = None) -> T:
         """Block for the next item. Raises queue.Empty."""

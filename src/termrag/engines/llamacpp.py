@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import http.client
+import itertools
 import json
 import os
 import secrets
@@ -15,7 +16,7 @@ import shutil
 import socket
 import tempfile
 import threading
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
@@ -35,11 +36,13 @@ from termrag.engines.generation import (
 )
 from termrag.engines.gguf_header import read_header
 from termrag.errors import EngineFailed
+from termrag.pending import Pending
 from termrag.records import Message, Sampling
 
 _BATCH_TOKENS = 256  # cancelling waits for about one batch of the prompt
 _CACHE_TYPE = "f16"  # of keys and values, llama.cpp's default
 _CACHE_MIB = 256  # prompts of other conversations kept in memory; llama.cpp's own default is 8192
+_PACE_S = 0.04  # each delivery wakes threads that take a core from the model: 25 a second look the same to the eye
 _COUNTS = 64  # prompts whose length is remembered
 _LONGEST_SOCKET_PATH = 100  # sun_path holds 104 bytes on macOS, 108 on Linux
 
@@ -115,11 +118,15 @@ class LlamaCppEngine:
         try:
             while True:
                 event = run.events.take()
-                if isinstance(event, EngineFailed):
-                    raise event
-                yield event
-                if isinstance(event, Done):
-                    return
+                if isinstance(event, Pending):
+                    yield event
+                    continue
+                for each in _together([event, *run.events.rest()]):
+                    if isinstance(each, EngineFailed):
+                        raise each
+                    yield each
+                    if isinstance(each, Done):
+                        return
         finally:
             run.leave()
             self._leaving = [each for each in self._leaving if each.is_alive]
@@ -298,12 +305,12 @@ class _Run:
         for choice in chunk.get("choices", ()):
             if text := choice["delta"].get("content"):
                 self._watch.token(chunk["timings"]["predicted_n"] - self._watch.generated)
-                self.events.put(Piece(self._stop.feed(text)))
+                self.events.put(Piece(self._stop.feed(text)), may_wait_s=_PACE_S)
             self._reason = choice.get("finish_reason") or self._reason
         if self._stop.stopped:
             self._done("stop", self._progress["total"], self._progress["cache"])
         elif usage := chunk.get("usage"):
-            self.events.put(Piece(self._stop.flush()))
+            self.events.put(Piece(self._stop.flush(), tokens=0))
             self._watch.generated = usage["completion_tokens"]
             cached = usage["prompt_tokens_details"]["cached_tokens"]
             self._done(self._reason or "stop", usage["prompt_tokens"], cached)
@@ -311,6 +318,16 @@ class _Run:
     def _done(self, reason: str, prompt_tokens: int, cached_tokens: int) -> None:
         self._end(Done(reason, self._watch.usage(prompt_tokens, cached_tokens)))
         self._stopped.set()
+
+
+def _together(events: Iterable[EngineEvent | EngineFailed]) -> Iterator[EngineEvent | EngineFailed]:
+    """Pieces that came one after the other as one."""
+    for is_text, group in itertools.groupby(events, key=lambda event: isinstance(event, Piece)):
+        if is_text:
+            pieces = [event for event in group if isinstance(event, Piece)]
+            yield Piece("".join(each.text for each in pieces), sum(each.tokens for each in pieces))
+        else:
+            yield from group
 
 
 def _body(messages: Sequence[Message], sampling: Sampling) -> dict[str, Any]:

@@ -77,11 +77,11 @@ class Asking:
 
         work = self.reply.work
         match event:
-            case told.Token(text) if work is not None:
+            case told.Token(text, tokens) if work is not None:
                 if not work.tokens:
                     work.enter("writing")
                     work.most = self.most_tokens
-                work.tokens += 1
+                work.tokens += tokens
                 self._held.append(text)
                 self._sentence += text
             case told.Checked(sentence, _):
