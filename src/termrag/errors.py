@@ -56,6 +56,10 @@ class ConfigError(TermragError):
     http_status = 400
 
 
+EMPTY = "is empty"
+"""What is said of a file without bytes."""
+
+
 class UnreadableFile(TermragError):  # noqa: N818 - named for what it is, like its siblings
     """A file that gives no text: empty, encrypted, damaged, unsupported, too large."""
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from termrag import watching
-from termrag.errors import TermragError
+from termrag.errors import EMPTY, TermragError
 from termrag.events import Failed, Finished, Held, Indexed, IngestEvent, Moved, Notice, Progress, Removed, Rested
 from termrag.lane import Lane
 from termrag.ledger import watch_lock
@@ -325,8 +325,9 @@ class Watcher:
         try:
             async with aclosing(self._disk.stream(start)) as events:
                 async for event in events:
-                    if isinstance(event, Failed) and (emptied := _emptied_at(event.path)):
-                        self._empty.setdefault(event.path, _Empty(time.monotonic() + _EMPTY_S, emptied, event))
+                    if isinstance(event, Failed) and event.message.endswith(EMPTY):
+                        if emptied := _emptied_at(event.path):  # else it has been written since, which will be noticed
+                            self._empty.setdefault(event.path, _Empty(time.monotonic() + _EMPTY_S, emptied, event))
                         continue
                     self._count(event)
                     await self._write_status(often=False)

@@ -19,7 +19,11 @@ from numpy.typing import NDArray
 from index.index_library import DIMENSION, Library
 from termrag.errors import EngineFailed, NotFound
 from termrag.events import Embedded, Failed, Finished, Indexed, IngestEvent, Moved, Planned, Removed, Skipped
+from termrag.folders import stat_file
 from termrag.ingest import Embedding, follow, ingest
+from termrag.ingest.commit import commit_failures
+from termrag.ingest.plan import Work
+from termrag.ingest.prepare import Bad
 from termrag.ledger import Ledger, rebuild
 from termrag.records import DocumentState, Filters
 from termrag.stores import Identity
@@ -512,3 +516,26 @@ def test_of_a_changed_document_only_the_changed_chunks_are_embedded(library: Lib
 
     assert 1 <= len(library.embedded) - before <= 2
     assert len(library.contents()[str(tide)]) > 3
+
+
+@pytest.mark.parametrize("state", list(DocumentState)[1:3])
+def test_what_was_planned_before_a_rename_takes_nothing_from_the_renamed(
+    library: Library, notes: Path, state: DocumentState
+) -> None:
+    """Two processes: one plans with a file that it finds bad then, the other has followed its rename meanwhile."""
+    library.add(notes)
+    old, new = notes / "lamp.md", notes / "light.md"
+    planned = library.ledger.entry(str(old))
+    file = stat_file(str(old))
+    assert planned is not None and file is not None
+    old.rename(new)
+    library.add(notes)
+
+    bad = Bad(Work(file, replace(planned, state=state)), "lamp.md is empty", "")
+    commit_failures([bad], library.ledger, library.tools())
+    library.add(notes)
+
+    moved = library.ledger.entry(str(new))
+    assert moved is not None and (moved.id, moved.state) == (planned.id, DocumentState.INDEXED)
+    assert library.store().chunks(planned.id)
+    assert library.store().stats().rows == sum(map(len, library.contents().values()))

@@ -62,7 +62,7 @@ def commit_failures(bad: Sequence[Bad], ledger: Ledger, tools: Tools) -> None:
     with ledger.lock():
         documents, entries, indexed = [], [], []
         for each in lasting:
-            known = ledger.entry(each.work.path) or each.work.entry
+            known = ledger.entry(each.work.path) or _still_known(each.work.entry, ledger)
             document_id = known.id if known else new_document_id()
             if known and known.state != DocumentState.FAILED:
                 indexed.append((document_id, each.work.path))
@@ -115,10 +115,17 @@ def _id_for(each: Prepared, ledger: Ledger, recipe: str) -> str | None:
     now = ledger.entry(each.path)
     before = each.work.entry
     if now is None:
-        return before.id if before is not None else new_document_id()
+        known = _still_known(before, ledger)
+        return known.id if known is not None else new_document_id()
     is_news = before is None or before.id != now.id or before.content_hash != now.content_hash
     is_same = now.state == DocumentState.INDEXED and now.content_hash == each.content_hash and now.recipe == recipe
     return None if is_news and is_same else now.id
+
+
+def _still_known(entry: FileEntry | None, ledger: Ledger) -> FileEntry | None:
+    """What the ledger has now of a document that was planned with; None if it is gone, or another file's by now."""
+    now = ledger.by_id(entry.id) if entry is not None else None
+    return now if now is not None and entry is not None and now.path == entry.path else None
 
 
 def _is_free(each: Same, ledger: Ledger) -> bool:

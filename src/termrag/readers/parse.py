@@ -9,7 +9,7 @@ import zipfile
 from functools import partial
 from typing import Any
 
-from termrag.errors import UnreadableFile
+from termrag.errors import EMPTY, UnreadableFile
 from termrag.readers import archive, formats, mail, markup, pdf, plain, rich, sheets
 from termrag.readers.formats import HEAD_BYTES, Format, Unreadable
 from termrag.records import Content
@@ -29,7 +29,7 @@ def hash_of(data: bytes) -> str:
 
 def _read(data: bytes, name: str, *, depth: int, allowance: archive.Allowance) -> Content:
     if not data.strip():
-        raise UnreadableFile("is empty", "Remove it or write something into it.")
+        raise UnreadableFile(EMPTY, "Remove it or write something into it.")
     found = formats.sniff(data[:HEAD_BYTES], name)
     if isinstance(found, Unreadable):
         raise UnreadableFile(found.what, found.hint)
