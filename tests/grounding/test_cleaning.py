@@ -17,6 +17,12 @@ def clean(text: str, size: int = 3, question: str = QUESTION) -> str:
     return shown + cleaner.finish()
 
 
+def goes_round(text: str) -> bool:
+    cleaner = Cleaner(QUESTION)
+    cleaner.feed(text)
+    return cleaner.looping
+
+
 NOISE = [
     "[1]",
     "<|im_end|>",
@@ -39,7 +45,12 @@ NOISE = [
 )
 def test_the_result_does_not_depend_on_how_the_text_was_cut(parts: list[str], size: int) -> None:
     text = "".join(parts)
-    assert clean(text, size) == clean(text, len(text) + 1)
+    in_pieces, at_once = clean(text, size), clean(text, len(text) + 1)
+    if goes_round(text):  # then it may end within a word, if that came in pieces
+        assert at_once.startswith(in_pieces)
+        assert at_once[len(in_pieces) :].isalnum() or in_pieces == at_once
+    else:
+        assert in_pieces == at_once
 
 
 @pytest.mark.parametrize(
@@ -49,6 +60,8 @@ def test_the_result_does_not_depend_on_how_the_text_was_cut(parts: list[str], si
         ("It lasts 12 hours.<|eot_id|><|start_header_id|>user<|end_header_id|>\n\nMore", "It lasts 12 hours."),
         ("<|start_header_id|>assistant<|end_header_id|>\n\nIt lasts.", "It lasts."),
         ("[INST] [/INST] It lasts.", "It lasts."),
+        ("[1]<|im_end|>It lasts.", "It lasts."),
+        ("It lasts 12 hours.<|im_end|> and on", "It lasts 12 hours."),
         ("Assistant: It lasts.", "It lasts."),
         ("**Answer:** It lasts.", "It lasts."),
         ("Answers vary.", "Answers vary."),

@@ -101,6 +101,8 @@ class Cleaner:
                 out.append(self._emit(run, final=False))  # nothing in a word can become a mark
                 continue
             for char in run:  # one by one, so that the result does not depend on how the text was cut
+                if self.looping or self.ended:
+                    break
                 self._raw += char
                 out.append(self._advance(final=False))
         return "".join(out)
@@ -144,7 +146,7 @@ class Cleaner:
         """Take template marks, invented citations and control characters out of text that holds them whole."""
         for pattern in (_ENDS_TURN, _NEXT_TURN):
             end = pattern.search(text)
-            if end and (self._started or text[: end.start()].strip()):
+            if end and (self._started or _MARK.sub("", text[: end.start()]).strip()):
                 text, self.ended = text[: end.start()], True
         text = _TEMPLATE.sub("", _HEADER.sub("", text))
         text = _CONTROL.sub("", _ESCAPE.sub("", text))
