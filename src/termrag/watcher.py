@@ -50,6 +50,9 @@ class Settler:
     def __len__(self) -> int:
         return len(self._touched)
 
+    def __contains__(self, path: str) -> bool:
+        return path in self._touched
+
     def touch(self, path: str, now: float) -> None:
         first, _ = self._touched.get(path, (now, now))
         self._touched[path] = (first, now)
@@ -94,13 +97,14 @@ class Eyes:
             warnings.filterwarnings("ignore", "Callback with id", RuntimeWarning)
             self._observer = Observer()
             self._observer.start()
-        for path in [each for each in self._seen if each not in folders or self._is_another(each)]:
-            watch, _ = self._seen.pop(path)
-            self.disturbed.pop(path, None)
-            self._observer.unschedule(watch)
+        disturbed, self.disturbed = self.disturbed, {}
+        for path, (watch, identity) in list(self._seen.items()):
+            if path not in folders or path in disturbed or _identity(path) != identity:
+                del self._seen[path]
+                self._observer.unschedule(watch)
         for path in folders:
-            identity = _identity(path)
-            if path in self._seen or identity is None:
+            now = _identity(path)
+            if path in self._seen or now is None:
                 continue
             try:
                 handler = _Handler(self._notice, partial(self._disturb, path))
@@ -109,11 +113,8 @@ class Eyes:
                 if error.errno in (errno.ENOSPC, errno.EMFILE):
                     return _LIMIT
                 return f"the system does not tell of changes in {path}: {error.strerror}"
-            self._seen[path] = (watch, identity)
+            self._seen[path] = (watch, now)
         return ""
-
-    def _is_another(self, path: str) -> bool:
-        return path in self.disturbed or _identity(path) != self._seen[path][1]
 
     def _disturb(self, path: str) -> None:
         self.disturbed[path] = time.monotonic()
@@ -153,20 +154,19 @@ class _Handler:
 
 @dataclass(frozen=True, slots=True)
 class _Empty:
-    """A file without bytes: when to tell of it, and when it was emptied, as the file system has it."""
+    """A file that was empty: when to tell of it, and when it was last written as far as is known."""
 
     due: float
-    emptied: int
+    written: int
     event: Failed
 
 
-def _emptied_at(path: str) -> int:
-    """When a file was emptied, in nanoseconds; 0 if it is not empty, or not there."""
+def _written_at(path: str) -> int:
+    """When a file was last written, in nanoseconds; 0 if it is not there."""
     try:
-        status = Path(path).stat()
+        return Path(path).stat().st_mtime_ns
     except OSError:
         return 0
-    return 0 if status.st_size else status.st_mtime_ns
 
 
 def _identity(path: str) -> tuple[int, int] | None:
@@ -267,9 +267,11 @@ class Watcher:
             await self._wait(min(self._settler.next_due(), self._next_sweep, self._rest_at, soon, again, told))
 
     def _still_empty(self, now: float) -> list[Failed]:
-        """Failures of files that were empty, and have been since: many programs empty a file before they write it."""
-        due = [self._empty.pop(path) for path, each in list(self._empty.items()) if each.due <= now]
-        return [each.event for each in due if _emptied_at(each.event.path) == each.emptied]
+        """Failures of files that were empty and were left so: many programs empty a file before they write it. One that
+        is about to be looked at again is not told of yet."""
+        due = [path for path, each in self._empty.items() if each.due <= now and path not in self._settler]
+        told = [self._empty.pop(path) for path in due]
+        return [each.event for each in told if _written_at(each.event.path) == each.written]
 
     async def _has_vectors_to_come(self, now: float) -> bool:
         """Asked only when there is nothing more urgent: what has just changed goes first."""
@@ -326,9 +328,11 @@ class Watcher:
             async with aclosing(self._disk.stream(start)) as events:
                 async for event in events:
                     if isinstance(event, Failed) and event.message.endswith(EMPTY):
-                        if emptied := _emptied_at(event.path):  # else it has been written since, which will be noticed
-                            self._empty.setdefault(event.path, _Empty(time.monotonic() + _EMPTY_S, emptied, event))
+                        due = time.monotonic() + _EMPTY_S
+                        self._empty.setdefault(event.path, _Empty(due, _written_at(event.path), event))
                         continue
+                    if isinstance(event, Indexed | Removed):
+                        self._empty.pop(event.path, None)
                     self._count(event)
                     await self._write_status(often=False)
                     yield event

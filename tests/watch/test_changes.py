@@ -287,3 +287,11 @@ async def test_a_sweep_that_is_left_early_keeps_what_it_has_read(
                     break
         assert await rag.documents()
     assert lost == []
+
+
+def test_a_file_of_white_space_alone_is_told(watch: Watch, notes: Path) -> None:
+    watched = watch(notes)
+
+    (notes / "lamp.md").write_text(" \n\n")
+
+    watched.until(lambda: [event.path for event in watched.told(Failed)] == [str(notes / "lamp.md")])
