@@ -161,7 +161,8 @@ class Cleaner:
 
     def _emit(self, text: str, *, final: bool) -> str:
         text = self._spaced(text)
-        self.looping = self.looping or self._loops.feed(text)
+        if self._loops.feed(text):  # at the first sign behind the cycle, however much has come with it
+            self.looping, text = True, ""
         shown = self._repeats.feed(text)
         if final or self.ended or self.looping:
             shown += self._repeats.finish()
