@@ -124,21 +124,20 @@ def _id_for(each: Prepared, ledger: Ledger, recipe: str) -> str | None:
 
 def _still_known(entry: FileEntry | None, ledger: Ledger) -> FileEntry | None:
     """What the ledger has now of a document that was planned with; None if it is gone, or another file's by now."""
-    now = ledger.by_id(entry.id) if entry is not None else None
-    return now if now is not None and entry is not None and now.path == entry.path else None
+    if entry is None:
+        return None
+    now = ledger.entry(entry.path)
+    return now if now is not None and now.id == entry.id else None
 
 
 def _is_free(each: Same, ledger: Ledger) -> bool:
-    now = ledger.entry(each.file.path)
-    if each.entry.path == each.file.path:
-        return now is not None and now.id == each.entry.id
-    old = ledger.entry(each.entry.path)
-    return now is None and old is not None and old.id == each.entry.id
+    is_place_free = each.entry.path == each.file.path or ledger.entry(each.file.path) is None
+    return is_place_free and _still_known(each.entry, ledger) is not None
 
 
 def _is_still(entry: FileEntry, ledger: Ledger) -> bool:
-    now = ledger.entry(entry.path)
-    return now is not None and now.id == entry.id and (now.state, now.content_hash) == (entry.state, entry.content_hash)
+    now = _still_known(entry, ledger)
+    return now is not None and (now.state, now.content_hash) == (entry.state, entry.content_hash)
 
 
 def _needs_store(each: Same) -> bool:

@@ -185,9 +185,6 @@ class Ledger:
     def entry(self, path: str) -> FileEntry | None:
         return self._entries("path = ?", (os.fsencode(path),)).get(path)
 
-    def by_id(self, document_id: str) -> FileEntry | None:
-        return next(iter(self._entries("id = ?", (document_id,)).values()), None)
-
     def unfinished(self) -> dict[str, FileEntry]:
         """What a run that was cut short left behind."""
         return self._entries("state IN ('pending', 'removing')", ())
