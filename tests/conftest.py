@@ -8,16 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
 
 from embedding_endpoint import endpoint  # noqa: F401
 from termrag.config import ModelSettings, OpenAISettings
 from termrag.embedders import Embedder, open_embedder
 from termrag.models import Shelf
-
-# How fast examples are made says nothing of termrag where other work keeps the machine busy.
-settings.register_profile("steady", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("steady")
 
 
 @pytest.fixture(scope="session")

@@ -171,7 +171,7 @@ class Feed(Generic[T]):
 def waiting(events: Stream, beat_s: float | None = None) -> Generator[EngineEvent, None, None]:
     """For a caller who has nothing else to do: block where something is pending. With `beat_s` whoever pulls gets an
     event at least so often, and with it the chance to close."""
-    last: EngineEvent = Piece("")
+    last: EngineEvent = Piece("", tokens=0)
     with contextlib.closing(events):
         for event in events:
             if not isinstance(event, Pending):
@@ -181,7 +181,7 @@ def waiting(events: Stream, beat_s: float | None = None) -> Generator[EngineEven
             try:
                 event.wait(beat_s)
             except TimeoutError:
-                yield last if isinstance(last, Prefill) and last.done < last.total else Piece("")
+                yield last if isinstance(last, Prefill) and last.done < last.total else Piece("", tokens=0)
 
 
 class LatestStream:

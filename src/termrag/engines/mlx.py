@@ -283,7 +283,7 @@ class MLXEngine:
                     return "stop"
         detokenizer.finalize()
         rest = stop.feed(detokenizer.last_segment)
-        yield Piece(rest + stop.flush())
+        yield Piece(rest + stop.flush(), tokens=0)
         return "stop" if stop.stopped else reason
 
 

@@ -83,7 +83,7 @@ class _Sequence:
         if reason and not self.stop.stopped:
             self.detokenizer.finalize()
             rest = self.stop.feed(self.detokenizer.last_segment)
-            self.events.append(Piece(rest + self.stop.flush()))
+            self.events.append(Piece(rest + self.stop.flush(), tokens=0))
         if self.stop.stopped:
             return "stop"
         return reason or ""

@@ -79,7 +79,7 @@ class OpenAIEngine:
         finally:
             exchange.stop()
         if rest := answer.stop.flush():
-            yield Piece(rest)
+            yield Piece(rest, tokens=0)
         yield self._done(answer, total)
 
     def _done(self, answer: _Answer, total: int) -> Done:

@@ -91,7 +91,7 @@ class ScriptedEngine:
             if stop.stopped:
                 break
         if rest := stop.flush():
-            yield Piece(rest)
+            yield Piece(rest, tokens=0)
         yield Done(reason, watch.usage(len(prompt), cached))
 
     def count_tokens(self, messages: Sequence[Message]) -> int:
