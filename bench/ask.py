@@ -113,15 +113,15 @@ async def compared(rag: Rag, load: Load, rounds: int) -> dict[str, object]:
     for turn in range(rounds):
         ours, raw = Spent(), Spent()
         for number, question in enumerate(load.questions):
+            spent: dict[str, Spent] = {}
             # Who goes second finds the prompt read and the weights warm.
-            if (turn + number) % 2:
-                other = await rag._models.run(bare, *packed(rag._parts, question), load.sampling)
-                one = await through(rag, question, load.sampling)
-            else:
-                one = await through(rag, question, load.sampling)
-                other = await rag._models.run(bare, *packed(rag._parts, question), load.sampling)
-            if min(one.tokens, other.tokens) >= LEAST_TOKENS:
-                ours, raw = ours + one, raw + other
+            for side in ("ours", "raw") if (turn + number) % 2 else ("raw", "ours"):
+                if side == "ours":
+                    spent[side] = await through(rag, question, load.sampling)
+                else:
+                    spent[side] = await rag._models.run(bare, *packed(rag._parts, question), load.sampling)
+            if min(each.tokens for each in spent.values()) >= LEAST_TOKENS:
+                ours, raw = ours + spent["ours"], raw + spent["raw"]
         pairs.append((ours, raw))
     return {
         "load": load.name,

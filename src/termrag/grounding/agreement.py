@@ -230,13 +230,13 @@ def _order(wanted: Sequence[tuple[str, str]], pairs: frozenset[tuple[str, str]])
 
 def _kin(claim: Reading, stems: frozenset[str]) -> dict[str, frozenset[str]]:
     """For each word of a claim, the other stems of a passage that are made of the same word."""
+    known = _table(stems)
     kin: dict[str, frozenset[str]] = {}
     for word in claim.words:
         mine = word.stem
         if len(mine) < _KIN_CHARS or not mine.isalpha():
             kin[mine] = frozenset()
             continue
-        known = _table(stems)
         compounds = known.long if mine in known.joined else ()
         parts = known.parts if len(mine) >= _COMPOUND_CHARS else ()
         kin[mine] = frozenset(

@@ -110,7 +110,7 @@ def _prepared_file(work: Work, ledger: Ledger, tools: Tools, *, force: bool, beg
                 raise
             continue
         known = _vectors(tools, [each.id for each in (work.entry, twin) if each is not None])
-        return _cut(work, file, print_.content_hash, content, tools, known, begun)
+        return _cut(work, file, print_.content_hash, content, tools.chunk(content), known, begun)
     raise UnreadableFile(f"{Path(work.path).name} keeps changing", "Add it again when it is finished.")
 
 
@@ -132,27 +132,21 @@ def _prepared_text(work: Work, text: str, ledger: Ledger, tools: Tools, begun: f
         lines_match=True,
     )
     known = _vectors(tools, [work.entry.id] if work.entry else [])
-    if work.cut:
-        return _as_it_came(work, content_hash, content, known, begun)
-    return _cut(work, work.file, content_hash, content, tools, known, begun)
+    chunks = list(_placed(clean, work.cut)) if work.cut else tools.chunk(content)
+    prepared = _cut(work, work.file, content_hash, content, chunks, known, begun)
+    return _with_given(prepared, work.cut) if work.cut else prepared
 
 
-def _as_it_came(
-    work: Work, content_hash: str, content: Content, known: dict[str, NDArray[np.float32]], begun: float
-) -> Prepared:
-    """A text whose chunks are given. Their vectors count as known under hashes that no other text has, so that they are
-    taken neither for computed ones nor for each other's."""
-    if not content.text.strip():
-        raise UnreadableFile(f"{Path(work.path).name} holds no text")
-    language = analysis.detect_language(content.text)
-    pieces: list[Piece] = []
-    for each, chunk in zip(work.cut, _placed(content.text, work.cut), strict=True):
-        piece = _piece(chunk, content.title, language)
+def _with_given(prepared: Prepared, cut: Sequence[Cut]) -> Prepared:
+    """With the vectors that came with the chunks. They count as known under hashes that no other text has, so that they
+    are taken neither for computed ones nor for each other's."""
+    known, pieces = dict(prepared.known), []
+    for each, piece in zip(cut, prepared.pieces, strict=True):
         if each.vector is not None:
             piece = replace(piece, hash=_hash_of(piece.hash.encode() + each.vector.tobytes()))
             known[piece.hash] = each.vector
         pieces.append(piece)
-    return Prepared(work, work.file, content_hash, content, language, pieces, known, begun)
+    return replace(prepared, pieces=pieces, known=known)
 
 
 def _placed(text: str, cut: Iterable[Cut]) -> Iterator[Chunk]:
@@ -182,12 +176,11 @@ def _cut(
     file: FoundFile,
     content_hash: str,
     content: Content,
-    tools: Tools,
+    chunks: Sequence[Chunk],
     known: dict[str, NDArray[np.float32]],
     begun: float,
 ) -> Prepared:
-    chunks = tools.chunk(content)
-    if not chunks:
+    if not chunks or not content.text.strip():
         raise UnreadableFile(f"{Path(work.path).name} holds no text")
     language = analysis.detect_language(content.text)
     pieces = [_piece(each, content.title, language) for each in chunks]

@@ -34,7 +34,7 @@ class Index(Door):
     async def export_index(self, folder: str | Path) -> AsyncGenerator[CopyEvent, None]:
         """Write documents, chunks and vectors to a new folder, ending with Copied. Leaving early takes it away again.
         Raises ConfigError for a folder that is not empty."""
-        events = self._indexing(lambda: indexing.export(self._parts, _path(folder)))
+        events = self._indexing(lambda: indexing.export(self._parts, absolute(folder)))
         async with aclosing(events):
             async for event in events:
                 yield event
@@ -43,14 +43,14 @@ class Index(Door):
         """Fill the library from an export, ending with Copied. Raises NotFound or ConfigError for what is no whole
         export, LibraryMismatch, LibraryBusy, and ConfigError for a library that is not empty, unless `replace`."""
         async with aclosing(
-            self._indexing(lambda: indexing.import_index(self._parts, _path(folder), replace=replace))
+            self._indexing(lambda: indexing.import_index(self._parts, absolute(folder), replace=replace))
         ) as events:
             async for event in events:
                 yield event
 
     async def back_up_index(self, folder: str | Path) -> AsyncGenerator[CopyEvent, None]:
         """Write the whole library to a new folder, ending with Copied; others may write meanwhile."""
-        events = self._indexing(lambda: indexing.back_up(self._parts, _path(folder)))
+        events = self._indexing(lambda: indexing.back_up(self._parts, absolute(folder)))
         async with aclosing(events):
             async for event in events:
                 yield event
@@ -58,7 +58,7 @@ class Index(Door):
     async def restore_index(self, folder: str | Path, *, replace: bool = False) -> AsyncGenerator[CopyEvent, None]:
         """Make the library what it was when it was backed up, ending with Copied; raises as `import_index`."""
         async with aclosing(
-            self._indexing(lambda: indexing.restore(self._parts, _path(folder), replace=replace))
+            self._indexing(lambda: indexing.restore(self._parts, absolute(folder), replace=replace))
         ) as events:
             async for event in events:
                 yield event
@@ -81,7 +81,3 @@ class Index(Door):
         async with aclosing(self._disk.stream(start)) as events:
             async for event in events:
                 yield event
-
-
-def _path(folder: str | Path) -> Path:
-    return absolute(folder)

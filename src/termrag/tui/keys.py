@@ -82,10 +82,8 @@ def _bindings(owner: type[DOMNode]) -> Iterator[Binding]:
 
 def in_words(key: str, usual: str) -> str:
     """A key as a screen shows it: `F1`, `Esc`, `^p`; `usual` is how Textual writes it."""
-    if key[:1] == "f" and key[1:].isdigit():
-        return key.upper()
-    if key.startswith("alt+") and len(key) == 5:
-        return f"Alt+{key[-1].upper()}"
+    if (key[:1] == "f" and key[1:].isdigit()) or (key.startswith("alt+") and len(key) == 5):
+        return in_prose(key)
     return _SHOWN.get(key, usual)
 
 
