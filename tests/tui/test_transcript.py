@@ -55,8 +55,22 @@ async def test_the_end_is_followed_until_the_user_scrolls_up_and_again_at_the_en
         await chat.press("pageup")
         await chat.pilot.pause()
         at = transcript.scroll_y
+        assert at < transcript.max_scroll_y
         await feed(chat, asking, 200, 1600)
         assert transcript.scroll_y == at
+        chat.screen.asking = None
+
+
+@pytest.mark.parametrize("scroll", ["action_page_up", "action_scroll_up"])
+async def test_text_that_arrives_right_after_a_key_does_not_undo_it(open_chat: Any, scroll: str):
+    async with open_chat(library=False) as chat:
+        transcript = chat.screen.transcript
+        asking = streaming(chat)
+        await feed(chat, asking, 600)
+        end = transcript.max_scroll_y
+        getattr(transcript, scroll)()
+        await feed(chat, asking, 200, 600)
+        assert transcript.scroll_y < end < transcript.max_scroll_y
         chat.screen.asking = None
 
 

@@ -217,12 +217,16 @@ class Transcript(ScrollView, can_focus=True):
         self._drawn_from = max(self._drawn_from - _AHEAD, 0)
         self._starts = []
         self._measure(0)
-        self.scroll_to(y=self.scroll_y + self._total - before, animate=False, immediate=True, force=True)
+        self.scroll_to(y=self.scroll_y + self._total - before)
 
     # --- scrolling -----------------------------------------------------------------------------------------------
 
+    def scroll_to(self, x: float | None = None, y: float | None = None, **options: Any) -> None:
+        # At once: text that arrives while a movement is on its way would end it where it began.
+        super().scroll_to(x, y, **{**options, "animate": False, "immediate": True, "force": True})
+
     def _scroll_to_end(self) -> None:
-        self.scroll_to(y=self.max_scroll_y, animate=False, immediate=True, force=True)
+        self.scroll_to(y=self.max_scroll_y)
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         super().watch_scroll_y(old_value, new_value)
@@ -242,7 +246,7 @@ class Transcript(ScrollView, can_focus=True):
         """Up to the first message; those before what is drawn come a few at a time, so that keys still work."""
         self.following = False
         self._rising = True
-        self.scroll_to(y=0, animate=False, immediate=True, force=True)
+        self.scroll_to(y=0)
         self._rise()
 
     def _rise(self) -> None:
@@ -250,7 +254,7 @@ class Transcript(ScrollView, can_focus=True):
         self._rising = bool(self._drawn_from) and not round(self.scroll_y)
         if self._rising:
             self._draw_older()
-            self.scroll_to(y=0, animate=False, immediate=True, force=True)
+            self.scroll_to(y=0)
             self.set_timer(0.01, self._rise)
 
     def _tell_behind(self) -> None:
@@ -289,7 +293,7 @@ class Transcript(ScrollView, can_focus=True):
         if start < self.scroll_y or start + height > self.scroll_y + self.size.height:
             top = start if height >= self.size.height or start < self.scroll_y else start + height - self.size.height
             self.following = False
-            self.scroll_to(y=top, animate=False, immediate=True, force=True)
+            self.scroll_to(y=top)
 
     def _set_current(self, entry: Entry | None) -> None:
         if entry is self.current:
