@@ -18,7 +18,8 @@ import pytest
 
 @dataclass
 class Endpoint:
-    """`faults` are (status, body) answers, used up oldest first, before it answers properly."""
+    """`faults` are (status, body) answers, used up oldest first, before it answers properly; `free` is cleared to
+    hold all answers back."""
 
     port: int = 0
     dimension: int = 32
@@ -26,6 +27,10 @@ class Endpoint:
     faults: list[tuple[int, str]] = field(default_factory=list)
     requests: list[dict[str, Any]] = field(default_factory=list)
     keys: list[str | None] = field(default_factory=list)
+    free: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self.free.set()
 
     @property
     def url(self) -> str:
@@ -51,6 +56,7 @@ def _handler(endpoint: Endpoint) -> type[BaseHTTPRequestHandler]:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             endpoint.requests.append(body)
             endpoint.keys.append(self.headers.get("Authorization"))
+            endpoint.free.wait(30)
             if endpoint.faults:
                 self._answer(*endpoint.faults.pop(0))
                 return

@@ -23,11 +23,12 @@ _END = object()
 
 
 class Lane:
-    """A named thread. Closing it waits for the work in hand."""
+    """A named thread, or several for work that needs no order among itself: such a lane has no streams. Closing it
+    waits for the work in hand."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, threads: int = 1) -> None:
         self.name = name
-        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
+        self._pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix=name)
 
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `work` on the lane and return what it returns or raise what it raises."""

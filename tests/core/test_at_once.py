@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from embedding_endpoint import served
 from engines.tiny import write_tiny_gguf
 from termrag.config import Config
 from termrag.events import Answered, Token
@@ -64,6 +65,27 @@ async def test_more_than_there_are_slots_wait_and_are_whole(open_rag: Open) -> N
     answers = await asyncio.gather(*(ask(rag, each, order, 400) for each in "abcd"))
     assert {answer.text for answer in answers} == {says}
     assert order == sorted(order, key=order.index)  # one after the other
+
+
+async def test_a_search_by_words_does_not_wait_for_one_that_waits_for_its_vector(
+    open_rag: Open, tmp_path: Path
+) -> None:
+    (tmp_path / "lamp.md").write_text("The lamp is lit at dusk.")
+    with served() as endpoint:
+        config = Config().with_values({"models": {"embedding": "openai:tiny"}, "openai": {"url": endpoint.url}}, "test")
+        async with Rag(config, default_paths()) as rag:
+            async for _ in rag.ingest([tmp_path / "lamp.md"], wait=True):
+                pass
+            before = len(endpoint.requests)
+            endpoint.free.clear()
+            held = asyncio.create_task(rag.search("who lights the lamp"))
+            while len(endpoint.requests) == before:
+                await asyncio.sleep(0.01)
+            async with asyncio.timeout(15):
+                assert len(await rag.search("lamp", mode="text")) == 1
+            assert not held.done()
+            endpoint.free.set()
+            assert len(await held) == 1
 
 
 async def test_other_work_of_the_models_does_not_wait_for_the_next_token(open_rag: Open) -> None:

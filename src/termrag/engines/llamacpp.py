@@ -16,7 +16,7 @@ import shutil
 import socket
 import tempfile
 import threading
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
@@ -42,7 +42,10 @@ from termrag.records import Message, Sampling
 _BATCH_TOKENS = 256  # cancelling waits for about one batch of the prompt
 _CACHE_TYPE = "f16"  # of keys and values, llama.cpp's default
 _CACHE_MIB = 256  # prompts of other conversations kept in memory; llama.cpp's own default is 8192
-_PACE_S = 0.04  # each delivery wakes threads that take a core from the model: 25 a second look the same to the eye
+# Each delivery wakes threads that take a core from the model: 25 a second look the same to the eye. Answers that are
+# written at once share them, as far as 5 a second for each.
+_PACE_S = 0.04
+_SLOWEST_PACE_S = 0.2
 _COUNTS = 64  # prompts whose length is remembered
 _LONGEST_SOCKET_PATH = 100  # sun_path holds 104 bytes on macOS, 108 on Linux
 
@@ -138,8 +141,12 @@ class LlamaCppEngine:
         body = _body(messages, sampling)
         if self.slots > 1:
             body["id_slot"] = slot
-        run = self._runs[slot] = _Run(self._server, body, StopFilter(sampling.stop), watch)
+        run = self._runs[slot] = _Run(self._server, body, StopFilter(sampling.stop), watch, self._pace_s)
         return run
+
+    def _pace_s(self) -> float:
+        at_work = sum(run.is_alive for run in list(self._runs.values()))
+        return min(_PACE_S * max(at_work, 1), _SLOWEST_PACE_S)
 
     def count_tokens(self, messages: Sequence[Message]) -> int:
         """Exact length of the prompt, by the template and the tokenizer in the model's file."""
@@ -244,8 +251,11 @@ class _Run:
     The feed needs no bound of its own: llama.cpp decodes ahead of the callback anyway, to max_tokens at most.
     """
 
-    def __init__(self, server: Any, body: dict[str, Any], stop: StopFilter, watch: Stopwatch) -> None:
+    def __init__(
+        self, server: Any, body: dict[str, Any], stop: StopFilter, watch: Stopwatch, pace_s: Callable[[], float]
+    ) -> None:
         self.events: Feed[EngineEvent | EngineFailed] = Feed()
+        self._pace_s = pace_s
         self._stop = stop
         self._watch = watch
         self._progress: dict[str, int] = {"total": 0, "cache": 0}
@@ -305,7 +315,7 @@ class _Run:
         for choice in chunk.get("choices", ()):
             if text := choice["delta"].get("content"):
                 self._watch.token(chunk["timings"]["predicted_n"] - self._watch.generated)
-                self.events.put(Piece(self._stop.feed(text)), may_wait_s=_PACE_S)
+                self.events.put(Piece(self._stop.feed(text)), may_wait_s=self._pace_s())
             self._reason = choice.get("finish_reason") or self._reason
         if self._stop.stopped:
             self._done("stop", self._progress["total"], self._progress["cache"])

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+SEARCHES = 4  # at once: much of one is waiting, for the models lane and for the store
 EMBED_SLICE = 16  # texts embedded before whoever else waits for the models has a turn
 
 
@@ -44,7 +45,7 @@ class Door:
         self.config = config or load_settings(self.paths, self._given)
         self._host = host
         self._models: Lane = host._models if host else Lane("models")
-        self._searches: Lane = host._searches if host else Lane("searches")
+        self._searches: Lane = host._searches if host else Lane("searches", SEARCHES)
         self._disk: Lane = host._disk if host else Lane("disk")
         self._looks: Lane = host._looks if host else Lane("looks")
         self._parts = self._made_parts(members or {})

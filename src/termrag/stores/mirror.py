@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -51,6 +52,7 @@ class MirroredStore:
         self._is_open = False
         self._mirror: LanceStore | None = None
         self._notice = ""
+        self._opening = threading.RLock()  # of both, by whoever searches first
 
     @property
     def has_snapshots(self) -> bool:
@@ -66,9 +68,10 @@ class MirroredStore:
 
     def primary(self) -> QdrantStore:
         """The store behind the network. Raises StoreUnreachable."""
-        if not self._is_open:
-            self._store.open(self._identity, create=self._create)
-            self._is_open = True
+        with self._opening:
+            if not self._is_open:
+                self._store.open(self._identity, create=self._create)
+                self._is_open = True
         return self._store
 
     # --- reading -------------------------------------------------------------------------------------------------
@@ -171,12 +174,13 @@ class MirroredStore:
     # --- the mirror ----------------------------------------------------------------------------------------------
 
     def _mirror_to_read(self) -> LanceStore | None:
-        if self._mirror is None and self._place.folder.is_dir():
-            try:
-                self._mirror = open_lance(self._place, self._identity, create=False)
-            except LibraryMismatch:
-                return None
-        return self._mirror
+        with self._opening:
+            if self._mirror is None and self._place.folder.is_dir():
+                try:
+                    self._mirror = open_lance(self._place, self._identity, create=False)
+                except LibraryMismatch:
+                    return None
+            return self._mirror
 
     def _mirror_to_write(self) -> LanceStore | None:
         """The mirror, once it is complete: until then writing to it would be in vain."""
