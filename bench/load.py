@@ -59,10 +59,10 @@ class Seen:
         if status < 400:
             self.seconds.setdefault(what, []).append(seconds)
 
-    def p99(self, what: str) -> float:
+    def quantile(self, what: str, share: float) -> float:
         """NaN where there is none."""
         times = sorted(self.seconds.get(what, ()))
-        return times[min(len(times) - 1, int(0.99 * len(times)))] if times else float("nan")
+        return times[min(len(times) - 1, int(share * len(times)))] if times else float("nan")
 
     @property
     def growth(self) -> float:
@@ -187,15 +187,15 @@ def report(everyday: Seen, rush: Seen) -> dict[str, Any]:
     counts = everyday.statuses + rush.statuses
     errors = sum(count for (_, status), count in counts.items() if status >= 500)
     broken = everyday.broken + rush.broken
-    search_s = everyday.p99("search")
+    search_s = everyday.quantile("search", 0.99)
     return {
         "requests": sum(everyday.statuses.values()),
         "statuses": {f"{what} {status}": count for (what, status), count in sorted(everyday.statuses.items())},
         "rush": {str(status): count for (_, status), count in sorted(rush.statuses.items())},
         "broken": dict(broken),
         "errors": errors,
-        "search_p99_ms": round(search_s * 1000, 1),
-        "ask_p99_s": round(everyday.p99("ask"), 2),
+        "search_ms": {f"p{round(q * 100)}": round(everyday.quantile("search", q) * 1000, 1) for q in (0.5, 0.9, 0.99)},
+        "ask_p99_s": round(everyday.quantile("ask", 0.99), 2),
         "memory_mb": [round(everyday.memory_mb[0]), round(everyday.memory_mb[-1])] if everyday.memory_mb else [],
         "growth": round(everyday.growth, 3),
         "good": not errors

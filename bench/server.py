@@ -29,7 +29,8 @@ import aiohttp
 
 from serving import ROOT, Running, Timed, ask, home, serving, settings
 from termrag.engines import Done, Engine, Piece
-from termrag.engines.llamacpp import LlamaCppEngine, _body
+from termrag.engines.llamacpp import LlamaCppEngine
+from termrag.engines.llamacpp_run import request_body
 from termrag.prompt import GENERAL, pack
 from termrag.rag import Rag
 from termrag.records import Message, Sampling
@@ -182,7 +183,7 @@ def raw_aggregate(server: Any, prompts: list[tuple[Message, ...]], tokens: int) 
                 generated.append(usage["completion_tokens"])
             return False
 
-        server.handle_chat_completions(_body(messages, Sampling(max_tokens=tokens)), take)
+        server.handle_chat_completions(request_body(messages, Sampling(max_tokens=tokens)), take)
 
     threads = [threading.Thread(target=call, args=(messages,)) for messages in prompts]
     begun = time.perf_counter()

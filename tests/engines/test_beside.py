@@ -29,6 +29,14 @@ def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
     made.close()
 
 
+@pytest.fixture(params=["llamacpp-tiny", "mlx-tiny"])
+def fresh(request: pytest.FixtureRequest) -> Iterator[Engine]:
+    """An engine that has read nothing."""
+    made = opened(request, 2)
+    yield made
+    made.close()
+
+
 @dataclass
 class Reader:
     """One stream and what came of it so far."""
@@ -124,7 +132,7 @@ def test_each_says_what_it_says_alone(engine: Engine) -> None:
 
 
 def test_they_run_at_the_same_time(engine: Engine) -> None:
-    streams = readers(engine, QUESTIONS, max_tokens=60)
+    streams = readers(engine, QUESTIONS, max_tokens=900)
     read(streams, until=3)
     assert all(len(each.pieces) >= 3 and not each.is_over for each in streams)
     for each in streams:
@@ -188,8 +196,23 @@ def test_a_slot_goes_on_where_it_was(engine: Engine) -> None:
         assert after.result.usage.cached_tokens >= before.result.usage.prompt_tokens - 4 or engine.name == "openai"
 
 
+def test_a_slot_that_is_empty_begins_with_what_another_has_read(fresh: Engine) -> None:
+    instructions = Message("system", "Answer from the passages alone, and say so if they do not hold it. " * 4)
+    prompts = [[instructions, Message("user", f"Speak of {topic}.")] for topic in TOPICS[:2]]
+    alone = run(fresh, prompts[1], max_tokens=12, temperature=0.0)
+    fresh.close()
+    runs = []
+    for slot, prompt in enumerate(prompts):
+        reader = Reader(fresh.stream_in(slot, prompt, Sampling(max_tokens=12, temperature=0.0)))
+        read([reader])
+        runs.append(reader.result)
+    assert runs[0].usage.cached_tokens == 0
+    assert runs[1].usage.cached_tokens >= runs[1].usage.prompt_tokens // 2
+    assert runs[1].text == alone.text
+
+
 def test_the_next_in_a_slot_ends_its_last_and_no_other(engine: Engine) -> None:
-    streams = readers(engine, QUESTIONS[:2], max_tokens=200)
+    streams = readers(engine, QUESTIONS[:2], max_tokens=900)
     read(streams, until=2)
     after = Reader(engine.stream_in(0, QUESTIONS[2], Sampling(max_tokens=4)))
     read([after])

@@ -27,6 +27,10 @@ class Embedder(Protocol):
     max_tokens: int
 
     @property
+    def batch(self) -> int:
+        """How many texts of one length are best computed at once: more in a call only keep others waiting."""
+
+    @property
     def dimension(self) -> int:
         """Length of a vector. A local model knows it without loading; a remote one is asked, once."""
 

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+_BATCH = 4  # of a network that is not loaded yet
+
 
 class Network(Protocol):
     """A loaded network. `batch` is how many texts it runs fastest at once."""
@@ -51,6 +53,10 @@ class LocalEmbedder:
         self._open_network = open_network
         self._tokens = Tokens(name, max_tokens, locate)
         self._network: Network | None = None
+
+    @property
+    def batch(self) -> int:
+        return self._network.batch if self._network else _BATCH
 
     def load(self) -> None:
         """Load tokenizer and network; idempotent. Raises ModelMissing or EngineFailed."""

@@ -27,6 +27,8 @@ class OpenAIEmbedder:
     Its dimension is learned from a first short request, which `dimension` and `fingerprint` make if `load` has not.
     """
 
+    batch = 16
+
     def __init__(self, model: str, *, url: str, api_key: str = "", timeout_s: float = 120.0) -> None:
         self.name = f"openai:{model}"
         self.max_tokens = _MAX_TOKENS

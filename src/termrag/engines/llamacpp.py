@@ -7,34 +7,31 @@ Generation goes through direct calls; the socket serves the two routes that have
 from __future__ import annotations
 
 import atexit
+import contextlib
 import http.client
-import itertools
 import json
 import os
 import secrets
 import shutil
 import socket
 import tempfile
-import threading
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from termrag.engines import Done, EngineEvent, Piece, Prefill, Stream
+from termrag.engines import Done, EngineEvent, Stream
 from termrag.engines.generation import (
-    REPETITION_WINDOW,
     TEMPLATE_VALUES,
-    Feed,
     LatestStreams,
     StopFilter,
     Stopwatch,
     prefix_key,
     return_memory,
-    too_long,
 )
 from termrag.engines.gguf_header import read_header
+from termrag.engines.llamacpp_run import Run, failure, plain, request_body, together
 from termrag.errors import EngineFailed
 from termrag.pending import Pending
 from termrag.records import Message, Sampling
@@ -71,8 +68,9 @@ class LlamaCppEngine:
         self._key = ""
         self._latest = LatestStreams()
         self._counted = lru_cache(maxsize=_COUNTS)(self._count)  # the same instructions stand before every question
-        self._runs: dict[int, _Run] = {}  # the last of each slot
-        self._leaving: list[_Run] = []  # closed, but perhaps still at their last step
+        self._runs: dict[int, Run] = {}  # the last of each slot
+        self._used: set[int] = set()  # slots that hold something of a prompt
+        self._leaving: list[Run] = []  # closed, but perhaps still at their last step
 
     def load(self) -> None:
         """Make ready; idempotent. Raises ModelMissing, or EngineFailed for a damaged or unsupported file."""
@@ -124,7 +122,7 @@ class LlamaCppEngine:
                 if isinstance(event, Pending):
                     yield event
                     continue
-                for each in _together([event, *run.events.rest()]):
+                for each in together([event, *run.events.rest()]):
                     if isinstance(each, EngineFailed):
                         raise each
                     yield each
@@ -135,14 +133,28 @@ class LlamaCppEngine:
             self._leaving = [each for each in self._leaving if each.is_alive]
             self._leaving.append(run)
 
-    def _begin(self, slot: int, messages: Sequence[Message], sampling: Sampling) -> _Run:
+    def _begin(self, slot: int, messages: Sequence[Message], sampling: Sampling) -> Run:
         watch = Stopwatch()
         self.load()
-        body = _body(messages, sampling)
+        body = request_body(messages, sampling)
         if self.slots > 1:
             body["id_slot"] = slot
-        run = self._runs[slot] = _Run(self._server, body, StopFilter(sampling.stop), watch, self._pace_s)
+            self._share_with(slot)
+        run = self._runs[slot] = Run(self._server, body, StopFilter(sampling.stop), watch, self._pace_s)
         return run
+
+    def _share_with(self, slot: int) -> None:
+        """Let a slot that is empty begin with what another has read: most prompts begin with the same instructions."""
+        if slot in self._used:
+            return
+        self._used.add(slot)
+        finished = [other for other, run in self._runs.items() if run.has_ended and run.held_tokens]
+        if finished and self._socket is not None:
+            file = self._socket.with_name("shared")
+            with contextlib.suppress(EngineFailed, OSError):  # it is read anew then
+                self._slot("save", file, min(finished, key=self.held_tokens))
+                self._slot("restore", file, slot)
+            file.unlink(missing_ok=True)
 
     def _pace_s(self) -> float:
         at_work = sum(run.is_alive for run in list(self._runs.values()))
@@ -154,7 +166,7 @@ class LlamaCppEngine:
         return self._counted(tuple(messages))
 
     def _count(self, messages: tuple[Message, ...]) -> int:
-        body = {"messages": _plain(messages), "chat_template_kwargs": dict(TEMPLATE_VALUES)}
+        body = {"messages": plain(messages), "chat_template_kwargs": dict(TEMPLATE_VALUES)}
         prompt = self._request("POST", "/apply-template", body)["prompt"]
         tokens = self._request("POST", "/tokenize", {"content": prompt, "add_special": True, "parse_special": True})
         return len(tokens["tokens"])
@@ -172,7 +184,12 @@ class LlamaCppEngine:
 
     def load_prefix(self, file: Path, slot: int = 0) -> int:
         """As the contract says; nothing while a stream runs in the slot."""
-        return 0 if self._is_running(slot) else int(self._slot("restore", file, slot)["n_restored"])
+        if self._is_running(slot):
+            return 0
+        restored = int(self._slot("restore", file, slot)["n_restored"])
+        if restored:
+            self._used.add(slot)
+        return restored
 
     def _is_running(self, slot: int) -> bool:
         return self._latest.is_running(slot) or (slot in self._runs and self._runs[slot].is_alive)
@@ -208,6 +225,7 @@ class LlamaCppEngine:
         if self._socket is not None:
             shutil.rmtree(self._socket.parent, ignore_errors=True)
         self._runs, self._leaving, self._socket = {}, [], None
+        self._used.clear()
 
     def _parameters(self, xllamacpp: Any) -> Any:
         params = xllamacpp.CommonParams()
@@ -241,135 +259,8 @@ class LlamaCppEngine:
         finally:
             connection.close()
         if response.status != http.HTTPStatus.OK:
-            raise _failure(answer.get("error", {}))
+            raise failure(answer.get("error", {}))
         return answer
-
-
-class _Run:
-    """One generation on its own thread: the native call blocks, so its callback fills a feed that the caller drains.
-
-    The feed needs no bound of its own: llama.cpp decodes ahead of the callback anyway, to max_tokens at most.
-    """
-
-    def __init__(
-        self, server: Any, body: dict[str, Any], stop: StopFilter, watch: Stopwatch, pace_s: Callable[[], float]
-    ) -> None:
-        self.events: Feed[EngineEvent | EngineFailed] = Feed()
-        self._pace_s = pace_s
-        self._stop = stop
-        self._watch = watch
-        self._progress: dict[str, int] = {"total": 0, "cache": 0}
-        self._stopped = threading.Event()
-        self._reason = ""
-        self._ended = False
-        # A daemon: interpreters join other threads before atexit, where nobody has told this one to stop yet.
-        self._thread = threading.Thread(target=self._call, args=(server, body), name="llamacpp", daemon=True)
-        self._thread.start()
-
-    @property
-    def held_tokens(self) -> int:
-        """About what llama.cpp has of this prompt and its answer."""
-        return self._progress["total"] + self._watch.generated
-
-    @property
-    def is_alive(self) -> bool:
-        return self._thread.is_alive()
-
-    def leave(self) -> None:
-        """Make the next callback end the generation."""
-        self._stopped.set()
-
-    def stop(self) -> None:
-        """The same, and wait for it."""
-        self.leave()
-        self._thread.join()
-
-    def _call(self, server: Any, body: dict[str, Any]) -> None:
-        try:
-            server.handle_chat_completions(body, self._take)
-        except (RuntimeError, ValueError) as error:
-            self._end(EngineFailed(f"llama.cpp failed: {error}"))
-        self._end(EngineFailed("llama.cpp stopped before its answer was complete"))
-
-    def _end(self, event: Done | EngineFailed) -> None:
-        if not self._ended:
-            self._ended = True
-            self.events.put(event)
-
-    def _take(self, chunk: dict[str, Any]) -> bool:
-        """Callback of llama.cpp for every chunk; True stops it. An exception here would vanish in native code."""
-        try:
-            self._read(chunk)
-        except (LookupError, TypeError, AttributeError) as error:
-            self._end(EngineFailed(f"llama.cpp sent something unexpected: {error!r}"))
-            return True
-        return self._stopped.is_set()
-
-    def _read(self, chunk: dict[str, Any]) -> None:
-        if "error" in chunk:
-            self._end(_failure(chunk["error"]))
-            return
-        if progress := chunk.get("prompt_progress"):
-            self._progress = progress
-            self.events.put(Prefill(max(progress["processed"], progress["cache"]), progress["total"]))
-        for choice in chunk.get("choices", ()):
-            if text := choice["delta"].get("content"):
-                self._watch.token(chunk["timings"]["predicted_n"] - self._watch.generated)
-                self.events.put(Piece(self._stop.feed(text)), may_wait_s=self._pace_s())
-            self._reason = choice.get("finish_reason") or self._reason
-        if self._stop.stopped:
-            self._done("stop", self._progress["total"], self._progress["cache"])
-        elif usage := chunk.get("usage"):
-            self.events.put(Piece(self._stop.flush(), tokens=0))
-            self._watch.generated = usage["completion_tokens"]
-            cached = usage["prompt_tokens_details"]["cached_tokens"]
-            self._done(self._reason or "stop", usage["prompt_tokens"], cached)
-
-    def _done(self, reason: str, prompt_tokens: int, cached_tokens: int) -> None:
-        self._end(Done(reason, self._watch.usage(prompt_tokens, cached_tokens)))
-        self._stopped.set()
-
-
-def _together(events: Iterable[EngineEvent | EngineFailed]) -> Iterator[EngineEvent | EngineFailed]:
-    """Pieces that came one after the other as one."""
-    for is_text, group in itertools.groupby(events, key=lambda event: isinstance(event, Piece)):
-        if is_text:
-            pieces = [event for event in group if isinstance(event, Piece)]
-            yield Piece("".join(each.text for each in pieces), sum(each.tokens for each in pieces))
-        else:
-            yield from group
-
-
-def _body(messages: Sequence[Message], sampling: Sampling) -> dict[str, Any]:
-    """The request, as llama-server spells it. Without the stop strings: what it holds back for them is lost where the
-    answer ends otherwise."""
-    return {
-        "messages": _plain(messages),
-        "chat_template_kwargs": dict(TEMPLATE_VALUES),
-        "stream": True,
-        "stream_options": {"include_usage": True},
-        "return_progress": True,
-        "timings_per_token": True,
-        "cache_prompt": True,
-        "temperature": sampling.temperature,
-        "top_p": sampling.top_p,
-        "top_k": sampling.top_k,
-        "min_p": sampling.min_p,
-        "repeat_penalty": sampling.repetition_penalty,
-        "repeat_last_n": REPETITION_WINDOW,
-        "seed": -1 if sampling.seed is None else sampling.seed,
-        "max_tokens": sampling.max_tokens,
-    }
-
-
-def _plain(messages: Sequence[Message]) -> list[dict[str, str]]:
-    return [{"role": message.role, "content": message.content} for message in messages]
-
-
-def _failure(error: dict[str, Any]) -> EngineFailed:
-    if error.get("type") == "exceed_context_size_error":
-        return too_long(error["n_prompt_tokens"], error["n_ctx"])
-    return EngineFailed(f"llama.cpp refused: {error.get('message', error)}")
 
 
 def _import_xllamacpp() -> Any:

@@ -13,7 +13,7 @@ from termrag import conversing
 from termrag.events import Answered, AskEvent
 from termrag.paths import absolute
 from termrag.pending import Later
-from termrag.rag.door import EMBED_SLICE, Door
+from termrag.rag.door import Door, in_order
 from termrag.records import Filters, Hit, Message, Sampling
 from termrag.turns import Turn
 
@@ -131,10 +131,9 @@ class Asking(Door):
     async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """One unit vector per text, shape (len(texts), dimension); a few texts at a time, so that others have their
         turns between. Raises ModelMissing or EngineFailed."""
-        import numpy as np
-
-        slices = [texts[start : start + EMBED_SLICE] for start in range(0, len(texts), EMBED_SLICE)]
-        return np.concatenate([await self._models.run(self._parts.embed, part) for part in slices])
+        parts = self._batches(texts)
+        vectors = [await self._models.run(self._parts.embed, [texts[each] for each in part]) for part in parts]
+        return in_order(parts, vectors)
 
     async def count_tokens(self, texts: Sequence[str]) -> int:
         """How many tokens the embedding model sees in these texts, special ones left out."""

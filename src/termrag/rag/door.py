@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SEARCHES = 4  # at once: much of one is waiting, for the models lane and for the store
-EMBED_SLICE = 16  # texts embedded before whoever else waits for the models has a turn
 
 
 class Door:
@@ -96,7 +95,21 @@ class Door:
 
     def _embed_elsewhere(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Vectors for another lane, computed on the models lane a few texts at a time: a chat there keeps its turns."""
-        import numpy as np
+        parts = self._batches(texts)
+        return in_order(parts, [self._models.call(self._parts.embed, [texts[each] for each in part]) for part in parts])
 
-        slices = [texts[start : start + EMBED_SLICE] for start in range(0, len(texts), EMBED_SLICE)]
-        return np.concatenate([self._models.call(self._parts.embed, part) for part in slices])
+    def _batches(self, texts: Sequence[str]) -> list[list[int]]:
+        """Indexes of texts of about one length, few enough for whoever else waits for the models to have a turn."""
+        batch = self._parts.embedder().batch
+        order = sorted(range(len(texts)), key=lambda index: -len(texts[index]))
+        return [order[start : start + batch] for start in range(0, len(order), batch)]
+
+
+def in_order(parts: Sequence[Sequence[int]], vectors: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """The vectors of the parts, each where its index says."""
+    import numpy as np
+
+    together = np.concatenate(vectors)
+    ordered = np.empty_like(together)
+    ordered[[index for part in parts for index in part]] = together
+    return ordered
