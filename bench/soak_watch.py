@@ -65,7 +65,7 @@ def operations(count: int) -> bool:
     done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False)
     if done.returncode:
         said = [line for line in done.stdout.splitlines() if "state." not in line]
-        sys.stderr.write("\n".join(said)[-5000:] + "\n" + done.stdout[-3000:])
+        sys.stderr.write("\n".join(said)[:20_000] + "\n…\n" + done.stdout[-3000:])
     return report("operations", done.returncode == 0, count=count, seconds=time.monotonic() - begun)
 
 

@@ -220,12 +220,12 @@ def raw_qdrant(store: Any) -> Callable[[NDArray[np.float32], str], None]:
     shard = store._collection._engine.shard
 
     def ask(vector: NDArray[np.float32], words: str) -> None:
-        near = edge.Query.Nearest(vector.tolist(), using="dense")
-        list(shard.query(edge.QueryRequest(limit=CANDIDATES, query=near, with_payload=FOUND_FIELDS)))
         sparse = weights_of(words)
+        near = edge.Query.Nearest(vector.tolist(), using="dense")
         worded = edge.Query.Nearest(edge.SparseVector(sparse.indices, sparse.values), using="words")
-        for each in shard.query(edge.QueryRequest(limit=CANDIDATES, query=worded, with_payload=FOUND_FIELDS)):
-            each.payload  # noqa: B018 - it is made when it is asked for
+        for query in (near, worded):
+            for each in shard.query(edge.QueryRequest(limit=CANDIDATES, query=query, with_payload=FOUND_FIELDS)):
+                each.payload  # noqa: B018 - it is made when it is asked for
 
     return ask
 

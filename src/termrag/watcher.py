@@ -8,17 +8,13 @@ why, and is tried again.
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
 import time
-import warnings
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Iterator
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 from termrag import watching
 from termrag.errors import EMPTY, TermragError
@@ -26,6 +22,7 @@ from termrag.events import Failed, Finished, Held, Indexed, IngestEvent, Moved, 
 from termrag.lane import Lane
 from termrag.ledger import watch_lock
 from termrag.logs import logger
+from termrag.notices import Eyes
 from termrag.parts import Embed, Parts
 from termrag.watchstate import WatchState, WatchStatus
 
@@ -74,82 +71,7 @@ class Settler:
         return min(last + quiet_s, first + NEVER_SETTLES_S)
 
 
-class Eyes:
-    """The system's notices of changes below some folders, by watchdog; `notice` is called from its threads.
-
-    Where folders come, go and take each other's names, it may lose sight of one of them: `disturbed` are the folders in
-    which that happened, each with when it did last. They are looked at anew by the next `attend`.
-    """
-
-    def __init__(self, notice: Callable[[Iterable[str]], None]) -> None:
-        self.disturbed: dict[str, float] = {}
-        self._notice = notice
-        self._observer: Any = None
-        self._seen: dict[str, tuple[Any, tuple[int, int]]] = {}
-
-    def attend(self, folders: Collection[str]) -> str:
-        """Look at exactly these folders from now on, those that were replaced anew. Returns why it cannot, or
-        nothing."""
-        from watchdog.observers import Observer
-
-        if self._observer is None:
-            # A folder that comes and goes quickly is met twice; watchdog says so on stderr, and all is well.
-            warnings.filterwarnings("ignore", "Callback with id", RuntimeWarning)
-            self._observer = Observer()
-            self._observer.start()
-        disturbed, self.disturbed = self.disturbed, {}
-        for path, (watch, identity) in list(self._seen.items()):
-            if path not in folders or path in disturbed or _identity(path) != identity:
-                del self._seen[path]
-                self._observer.unschedule(watch)
-        for path in folders:
-            now = _identity(path)
-            if path in self._seen or now is None:
-                continue
-            try:
-                handler = _Handler(self._notice, partial(self._disturb, path))
-                watch = self._observer.schedule(handler, path, recursive=True)
-            except OSError as error:
-                if error.errno in (errno.ENOSPC, errno.EMFILE):
-                    return _LIMIT
-                return f"the system does not tell of changes in {path}: {error.strerror}"
-            self._seen[path] = (watch, now)
-        return ""
-
-    def _disturb(self, path: str) -> None:
-        self.disturbed[path] = time.monotonic()
-
-    def close(self) -> None:
-        """Stop the threads; idempotent."""
-        if self._observer is not None:
-            self._observer.stop()
-            self._observer.join()
-            self._observer = None
-        self._seen.clear()
-
-
 _EMPTY_S = 2.0
-_LIMIT = (
-    "the system's limit of watched folders is reached, so changes are looked for from time to time; to raise it: "
-    "sudo sysctl fs.inotify.max_user_watches=524288"
-)
-_CHANGES = ("created", "modified", "deleted", "moved", "closed", "attrib")
-
-
-class _Handler:
-    """What watchdog calls. A change of a folder's own entry list is told by its entries; `disturb` is called when a
-    folder has come, gone or moved."""
-
-    def __init__(self, notice: Callable[[Iterable[str]], None], disturb: Callable[[], None]) -> None:
-        self._notice = notice
-        self._disturb = disturb
-
-    def dispatch(self, event: Any) -> None:
-        if event.event_type not in _CHANGES or (event.is_directory and event.event_type == "modified"):
-            return
-        if event.is_directory and event.event_type in ("created", "deleted", "moved"):
-            self._disturb()
-        self._notice(os.fsdecode(path) for path in (event.src_path, event.dest_path) if path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,14 +89,6 @@ def _written_at(path: str) -> int:
         return Path(path).stat().st_mtime_ns
     except OSError:
         return 0
-
-
-def _identity(path: str) -> tuple[int, int] | None:
-    try:
-        status = Path(path).stat()
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
 
 
 class Watcher:
@@ -239,6 +153,11 @@ class Watcher:
             self._settler.touch(self._notices.popleft(), now)
         if self._eyes is not None and (disturbed := list(self._eyes.disturbed.values())):
             self._next_sweep = min(self._next_sweep, max(max(disturbed) + _DISTURBED_S, self._may_sweep_again))
+        if self._eyes is not None and self._eyes.is_blind:
+            logger.warning("the system's notices have stopped; they are asked for again")
+            self._next_sweep = min(self._next_sweep, max(now, self._may_sweep_again))
+            async for notice in self._attend():
+                yield notice
         for failed_file in self._still_empty(now):
             self._count(failed_file)
             yield failed_file
@@ -289,15 +208,20 @@ class Watcher:
                 await self._wake.wait()
         self._wake.clear()
 
-    async def _look_everywhere(self) -> AsyncGenerator[WatchEvent, None]:
-        """Attend to what is to be watched now, and sweep."""
-        begun = time.monotonic()
+    async def _attend(self) -> AsyncGenerator[Notice, None]:
+        """Have the system tell of changes in what is to be watched now."""
         folders = [each.path for each in await self._disk.run(watching.watched, self._parts)]
         if self._eyes is not None and (why := await asyncio.to_thread(self._eyes.attend, folders)):
             await asyncio.to_thread(self._eyes.close)
             self._eyes = None
             self._status = replace(self._status, polling=True)
             yield Notice(why)
+
+    async def _look_everywhere(self) -> AsyncGenerator[WatchEvent, None]:
+        """Attend to what is to be watched now, and sweep."""
+        begun = time.monotonic()
+        async for notice in self._attend():
+            yield notice
         self._next_sweep = float("inf")  # an event may bring it nearer
         async for event in self._work(
             WatchState.SWEEPING, lambda: watching.sweep(self._parts, self._embed, sure=self._sure)

@@ -44,6 +44,27 @@ def test_a_new_file_and_an_edit_in_place(watch: Watch, notes: Path, tmp_path: Pa
     watched.until_equal(tmp_path / "fresh")
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # that is what it is about
+def test_a_folder_that_took_the_name_of_one_moved_away_does_not_blind_the_watcher(
+    watch: Watch, notes: Path, tmp_path: Path
+) -> None:
+    """The thread that reads the system's notices dies of this: watchdog keeps both folders under one name."""
+    first, second, away = notes / "first", notes / "second", tmp_path / "away"
+    first.mkdir()
+    second.mkdir()
+    watched = watch(notes)
+
+    first.rename(away)
+    second.rename(first)
+    first.rmdir()
+    away.rmdir()
+    time.sleep(0.5)
+    (notes / "after.md").write_text("Written when nobody seemed to look.")
+    watched.until_equal(tmp_path / "fresh", seconds=90)
+    (notes / "later.md").write_text("Written when somebody looked again.")
+    watched.until_equal(tmp_path / "fresh again")
+
+
 @pytest.mark.parametrize("how", ["delete_then_create", "rename_over", "rename_away_then_create"])
 def test_the_ways_in_which_editors_save(watch: Watch, notes: Path, tmp_path: Path, how: str) -> None:
     watched = watch(notes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from contextlib import aclosing
 from pathlib import Path
@@ -57,6 +58,7 @@ class Watched:
         self.folders = folders
         self.config = config_for(endpoint, **watch)
         self.events: list[object] = []
+        self.failure = ""
         self._poll = poll
         self._ready = threading.Event()
         self._loop = asyncio.new_event_loop()
@@ -71,6 +73,8 @@ class Watched:
             self._loop.run_until_complete(self._task)
         except asyncio.CancelledError:
             pass
+        except Exception:
+            self.failure = traceback.format_exc()
         finally:
             self._loop.run_until_complete(self._loop.shutdown_default_executor())
             self._loop.close()
@@ -92,7 +96,7 @@ class Watched:
     def until(self, is_true: Callable[[], bool], seconds: float = 20.0) -> None:
         deadline = time.monotonic() + seconds
         while not is_true():
-            assert self._thread.is_alive(), "the watcher has ended"
+            assert self._thread.is_alive(), self.failure or "the watcher has ended"
             assert time.monotonic() < deadline, (self.contents(), self.events[-20:])
             time.sleep(0.02)
 
@@ -101,8 +105,14 @@ class Watched:
         expected = asyncio.run(fresh(fresh_home, self.config, self.folders))
         deadline = time.monotonic() + seconds
         while (found := self.contents()) != expected:
-            assert time.monotonic() < deadline, _difference(found, expected)
+            assert not self.failure, self.failure
+            assert time.monotonic() < deadline, f"{_difference(found, expected)}\n{self._account()}"
             time.sleep(0.05)
+
+    def _account(self) -> str:
+        """What the watcher knows and has done, for a test that fails."""
+        told = "\n".join(map(str, self.events[-60:]))
+        return f"{asyncio.run(_state(self.config, self.home))}\nthe last events:\n{told}"
 
     def told(self, kind: type) -> list[object]:
         return [event for event in self.events if isinstance(event, kind)]
@@ -115,11 +125,18 @@ class Watched:
             self._loop.call_soon_threadsafe(self._task.cancel)
         self._thread.join(30)
         assert not self._thread.is_alive()
+        assert not self.failure, self.failure
 
 
 async def _read(config: Config, home: Path) -> Contents:
     async with Rag(config, paths_in(home)) as rag:
         return await contents(rag)
+
+
+async def _state(config: Config, home: Path) -> str:
+    async with Rag(config, paths_in(home)) as rag:
+        documents = [f"{each.path!r} {each.state} {each.error}" for each in await rag.documents()]
+        return "\n".join([str(await rag.watch_status()), *documents])
 
 
 def _difference(found: Contents, expected: Contents) -> str:
