@@ -148,6 +148,25 @@ def test_a_file_copied_to_another_disk_and_deleted_here_is_moved(library: Librar
     assert len(library.embedded) == embedded
 
 
+def test_of_several_copies_of_what_is_gone_one_is_the_old_document_and_none_is_lost(
+    library: Library, notes: Path
+) -> None:
+    tide = notes / "sub" / "tide.md"
+    library.add(notes)
+    before, text = ids(library)["tide.md"], tide.read_text()
+    tide.unlink()
+    copies = [notes / f"copy{number}.md" for number in range(3)]
+    for copy in copies:
+        copy.write_text(text)
+
+    events = library.add(notes)
+
+    assert {str(copy) for copy in copies} <= library.contents().keys()
+    assert str(tide) not in library.contents()
+    assert sum(ids(library)[copy.name] == before for copy in copies) == 1
+    assert (last(events).moved, last(events).indexed, last(events).embedded) == (1, 2, 0)
+
+
 @pytest.mark.parametrize("is_same_run", [True, False])
 def test_a_copy_becomes_a_second_document_and_costs_no_embedding(
     library: Library, notes: Path, is_same_run: bool

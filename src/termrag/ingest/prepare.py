@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -75,13 +75,16 @@ class Bad:
     is_lasting: bool = True
 
 
-def prepare(work: Work, ledger: Ledger, tools: Tools, *, force: bool) -> Prepared | Same | Bad:
-    """Read one file. Raises only what is wrong with the library or a model, not with the file."""
+def prepare(
+    work: Work, ledger: Ledger, tools: Tools, *, force: bool, taken: Collection[str] = ()
+) -> Prepared | Same | Bad:
+    """Read one file. `taken` are ids of documents that other files are to become. Raises only what is wrong with the
+    library or a model, not with the file."""
     begun = time.monotonic()
     try:
         if work.text is not None:
             return _prepared_text(work, work.text, ledger, tools, begun)
-        return _prepared_file(work, ledger, tools, force=force, begun=begun)
+        return _prepared_file(work, ledger, tools, force=force, taken=taken, begun=begun)
     except UnreadableFile as error:
         return Bad(work, error.message, error.hint)
     except TermragError:
@@ -93,14 +96,16 @@ def prepare(work: Work, ledger: Ledger, tools: Tools, *, force: bool) -> Prepare
         return Bad(work, f"unexpected {type(error).__name__}; details are in the log", "termrag doctor")
 
 
-def _prepared_file(work: Work, ledger: Ledger, tools: Tools, *, force: bool, begun: float) -> Prepared | Same:
+def _prepared_file(
+    work: Work, ledger: Ledger, tools: Tools, *, force: bool, taken: Collection[str], begun: float
+) -> Prepared | Same:
     for attempt in range(_TRIES):
         print_ = tools.fingerprint(work.path)
         file = _settled(replace(work.file, size=print_.size_bytes, modified_ns=print_.modified_ns))
         if not force and _is_known(work, print_.content_hash, tools.recipe):
             return Same(work.entry, file)  # type: ignore[arg-type]
-        twin = _twin(work, print_.content_hash, ledger, tools.recipe)
-        if twin and not force and work.entry is None and not os.path.lexists(twin.path):
+        twin = _twin(work, print_.content_hash, ledger, tools.recipe, taken)
+        if twin and not force and work.entry is None and _is_to_be_had(twin, taken):
             return Same(twin, file)
         try:
             content = tools.read(work.path, print_.content_hash)
@@ -204,9 +209,9 @@ def _is_known(work: Work, content_hash: str, recipe: str) -> bool:
     )
 
 
-def _twin(work: Work, content_hash: str, ledger: Ledger, recipe: str) -> FileEntry | None:
+def _twin(work: Work, content_hash: str, ledger: Ledger, recipe: str, taken: Collection[str]) -> FileEntry | None:
     """Another document of the same bytes and type, rather one whose file is gone: this file is then what became of
-    it."""
+    it, unless that was another."""
     suffix = Path(work.path).suffix.lower()
     twins = [
         each
@@ -216,7 +221,11 @@ def _twin(work: Work, content_hash: str, ledger: Ledger, recipe: str) -> FileEnt
         and each.recipe in ("", recipe)
         and Path(each.path).suffix.lower() == suffix
     ]
-    return min(twins, key=lambda each: os.path.lexists(each.path), default=None)
+    return max(twins, key=lambda each: _is_to_be_had(each, taken), default=None)
+
+
+def _is_to_be_had(entry: FileEntry, taken: Collection[str]) -> bool:
+    return entry.id not in taken and not os.path.lexists(entry.path)
 
 
 def _vectors(tools: Tools, document_ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:

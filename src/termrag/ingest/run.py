@@ -51,6 +51,7 @@ class Run:
         self._missing: dict[str, str] = {}  # texts to embed, by hash
         self._same: list[Same] = []
         self._bad: list[Bad] = []
+        self._taken: set[str] = set()  # documents that a file is to become
         self._vectors: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
         self._unclaimed: set[str] = set()  # computed, but not yet counted for a document
         self.indexed = self.unchanged = self.moved = self.removed = self.skipped = self.failed = 0
@@ -74,13 +75,16 @@ class Run:
             self.failed += 1
             yield Failed(path, reason, "Check the path.")
         self._same += [Same(move.entry, move.file) for move in plan.moves]
+        self._taken |= {move.entry.id for move in plan.moves}
+        self._taken |= {work.entry.id for work in plan.work if work.entry is not None}
         yield from self._settle()
         for work in plan.work:
             yield from self._progress(work.path)
             yield from self._take(work)
-        if len(self._missing) <= _AT_ONCE:
-            self._embed()
-        yield from self._settle()
+        while self._waiting or self._bad or self._same:
+            if len(self._missing) <= _AT_ONCE:
+                self._embed()
+            yield from self._settle()
         yield from self._remove(plan)
         if self._follow:
             yield from self._embed_the_rest()
@@ -111,15 +115,16 @@ class Run:
     # --- stages --------------------------------------------------------------------------------------------------
 
     def _take(self, work: Work) -> Iterator[IngestEvent]:
-        outcome = yield from self._patiently(lambda: prepare(work, self._ledger, self._tools, force=self._force))
-        match outcome:
-            case Same():
+        read = partial(prepare, work, self._ledger, self._tools, force=self._force, taken=self._taken)
+        match (yield from self._patiently(read)):
+            case Same() as outcome:
                 self._same.append(outcome)
+                self._taken.add(outcome.entry.id)
                 if len(self._same) >= _MOST_CHUNKS:
                     yield from self._settle_same()
-            case Bad():
+            case Bad() as outcome:
                 self._bad.append(outcome)
-            case Prepared():
+            case Prepared() as outcome:
                 self._wait(outcome)
                 if self._is_full():
                     yield from self._settle()
@@ -185,12 +190,17 @@ class Run:
         same, self._same = self._same, []
         for start in range(0, len(same), BATCH):
             part = same[start : start + BATCH]
-            for each in (yield from self._patiently(partial(commit_places, part, self._ledger, self._tools))):
+            done = yield from self._patiently(partial(commit_places, part, self._ledger, self._tools))
+            for each in done:
                 if each.entry.path == each.file.path:
                     self.unchanged += 1
                 else:
                     self.moved += 1
                     yield Moved(each.entry.path, each.file.path)
+            placed = {each.file.path for each in done}
+            for each in part:
+                if each.file.path not in placed and self._ledger.entry(each.file.path) is None:  # another process took the document
+                    yield from self._take(Work(each.file))
         self._files_done += len(same)
         self._bytes_done += sum(each.file.size for each in same)
 
