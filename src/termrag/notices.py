@@ -38,7 +38,9 @@ class Eyes:
 
     @property
     def is_blind(self) -> bool:
-        return not all(thread.is_alive() for thread in self._threads)
+        """Whether a thread has died; that of a folder ends when the folder is deleted, too."""
+        emitters = () if self._observer is None else self._observer.emitters
+        return not all(thread.is_alive() for thread in (*self._threads, *emitters))
 
     def attend(self, folders: Collection[str]) -> str:
         """Look at exactly these folders from now on, those that were replaced anew. Returns why it cannot, or

@@ -111,6 +111,7 @@ class Watcher:
         self._status = WatchStatus(pid=os.getpid(), started_at=time.time(), polling=poll)
         self._written = 0.0
         self._may_sweep_again = 0.0  # sweeps may take a twentieth of the time
+        self._second_look = 0.0  # at deletions that look like a mistake
         self._next_sweep = self._paused_until = self._rest_at = 0.0
         self._retry_at = float("inf")  # by the clock on the wall
         self._failures = 0
@@ -155,7 +156,7 @@ class Watcher:
             self._next_sweep = min(self._next_sweep, max(max(disturbed) + _DISTURBED_S, self._may_sweep_again))
         if self._eyes is not None and self._eyes.is_blind:
             logger.warning("the system's notices have stopped; they are asked for again")
-            self._next_sweep = min(self._next_sweep, max(now, self._may_sweep_again))
+            self._next_sweep = min(self._next_sweep, max(now, self._second_look))
             async for notice in self._attend():
                 yield notice
         for failed_file in self._still_empty(now):
@@ -308,8 +309,8 @@ class Watcher:
                 self._status = replace(status, failed=status.failed + 1)
             case Held():
                 # Nor may another reason make it a second sweep before.
-                self._may_sweep_again = time.monotonic() + SECOND_LOOK_S
-                self._next_sweep = min(self._next_sweep, self._may_sweep_again)
+                self._may_sweep_again = self._second_look = time.monotonic() + SECOND_LOOK_S
+                self._next_sweep = min(self._next_sweep, self._second_look)
             case Finished(embedded=embedded, seconds=seconds) if embedded and not status.chunks_per_second:
                 self._status = replace(status, chunks_per_second=embedded / max(seconds, 1e-3))
             case _:
