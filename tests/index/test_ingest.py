@@ -148,6 +148,23 @@ def test_a_file_copied_to_another_disk_and_deleted_here_is_moved(library: Librar
     assert len(library.embedded) == embedded
 
 
+def test_what_is_written_through_a_hard_link_whose_folder_then_moves_is_read_under_every_name(
+    library: Library, notes: Path
+) -> None:
+    lamp, twin, moved = notes / "lamp.md", notes / "sub" / "twin.md", notes / "moved"
+    os.link(lamp, twin)
+    library.add(notes)
+    with twin.open("a") as file:
+        file.write("\nThe wick is trimmed at dusk.\n")
+    (notes / "sub").rename(moved)
+
+    touched = {str(twin), str(notes / "sub"), str(moved)}
+    list(ingest([notes], ledger=library.ledger, tools=library.tools(), touched=touched))
+
+    assert "at dusk" in str(library.contents()[str(lamp)])
+    assert "at dusk" in str(library.contents()[str(moved / "twin.md")])
+
+
 def test_of_several_copies_of_what_is_gone_one_is_the_old_document_and_none_is_lost(
     library: Library, notes: Path
 ) -> None:

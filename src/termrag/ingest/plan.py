@@ -101,9 +101,13 @@ def make_plan(
     if touched is None:
         found, compared = walk([*given, *again], exclude, scopes), given
     else:
-        linked = [path for path in _other_names(touched, ledger) if any(is_below(path, root) for root in given)]
-        compared = _outermost(map(reach_of, [*touched, *linked]))
-        found = walk_touched(compared, list(dict.fromkeys([*given, *again])), exclude, scopes)
+        roots = list(dict.fromkeys([*given, *again]))
+        compared = _outermost(map(reach_of, [*touched, *_other_names(touched, given, ledger)]))
+        found = walk_touched(compared, roots, exclude, scopes)
+        beyond = _other_names(found.files, given, ledger) - found.files.keys()  # of files whose folder was moved, too
+        if beyond:
+            compared = _outermost([*compared, *map(reach_of, beyond)])
+            found = walk_touched(compared, roots, exclude, scopes)
     plan = Plan(roots=found.roots)
     plan.skipped += found.skipped
     plan.failed += [(path, reason) for path, reason in found.unreadable.items() if path in given]
@@ -135,15 +139,15 @@ def hold_back(plan: Plan, ledger: Ledger, roots: Iterable[str], sure: Collection
     return held
 
 
-def _other_names(paths: Iterable[str], ledger: Ledger) -> list[str]:
-    """Other names of the same files: what is written through one hard link is told of that link alone."""
-    names: list[str] = []
+def _other_names(paths: Iterable[str], roots: Sequence[str], ledger: Ledger) -> set[str]:
+    """Names of the same files below the roots: what is written through one hard link is told of that link alone."""
+    names: set[str] = set()
     for path in paths:
         with suppress(OSError):
             status = os.lstat(path)
             if stat.S_ISREG(status.st_mode) and status.st_nlink > 1:
-                names += ledger.names_of(inode_of(status))
-    return names
+                names.update(ledger.names_of(inode_of(status)))
+    return {name for name in names if any(is_below(name, root) for root in roots)}
 
 
 def _outermost(paths: Iterable[str]) -> list[str]:

@@ -199,7 +199,8 @@ class Run:
                     yield Moved(each.entry.path, each.file.path)
             placed = {each.file.path for each in done}
             for each in part:
-                if each.file.path not in placed and self._ledger.entry(each.file.path) is None:  # another process took the document
+                # Another process has taken the document meanwhile.
+                if each.file.path not in placed and self._ledger.entry(each.file.path) is None:
                     yield from self._take(Work(each.file))
         self._files_done += len(same)
         self._bytes_done += sum(each.file.size for each in same)
