@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import hashlib
 import os
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -15,6 +18,9 @@ from termrag.errors import ConfigError, StoreUnavailable
 
 if TYPE_CHECKING:
     from termrag.config import Config
+
+
+_ARENA_MAX = -8  # M_ARENA_MAX of malloc.h
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +59,18 @@ def place_of(folder: Path, config: Config | None) -> Place:
     return Place(folder, config.lancedb.uri.rstrip("/"), options)
 
 
+def _share_arenas() -> None:
+    """Let threads share glibc's arenas: with one for each of LanceDB's, freed memory lies about in all of them. Filling
+    in the vectors of 40,000 chunks, a process grew to 700 MB; so it stays at 330 MB and takes no longer."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):  # another libc than glibc
+            ctypes.CDLL(None).mallopt(_ARENA_MAX, max(2, (os.cpu_count() or 2) // 2))
+
+
 def connect(place: Place) -> Any:
     """LanceDB's connection. Raises StoreUnavailable."""
     os.environ.setdefault("LANCEDB_LOG", "error")  # its warnings would be written over the screen
+    _share_arenas()
     import lancedb
 
     options = dict(place.options) or None
