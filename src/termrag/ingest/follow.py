@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from termrag import analysis
+from termrag.engines.generation import return_memory
 from termrag.errors import EngineFailed
 from termrag.events import Embedded, Progress
 from termrag.ingest.patience import tend
@@ -75,6 +76,7 @@ def follow(ledger: Ledger, tools: Tools, embedding: Embedding, *, once: bool = F
             store.fill([each.id for each in batch], vectors)
             ledger.note_embedded(batch)
             tend(store)
+        return_memory()  # LanceDB's threads keep what a commit has freed: without, a long run grows with the library
         files_done += len(batch)
         yield Embedded(len(batch), len(texts))
         if once:
