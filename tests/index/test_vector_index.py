@@ -13,7 +13,8 @@ from termrag.records import Filters, Row
 from termrag.stores import Identity, Store, lancedb, open_store
 
 ENOUGH = 600
-QUERIES = 100
+QUERIES = 100  # the index is trained by chance each time
+TOPICS = 20  # texts have neighbours; an index of lists lives on that
 DIMENSION = 16
 
 
@@ -24,7 +25,9 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
 
 
 def rows(document: str, count: int, *, with_vectors: bool) -> list[Row]:
-    vectors = np.random.default_rng(5).standard_normal((count, DIMENSION)).astype(np.float32)
+    numbers = np.random.default_rng(5)
+    near = numbers.standard_normal((TOPICS, DIMENSION))[numbers.integers(0, TOPICS, count)]
+    vectors = (near + 0.5 * numbers.standard_normal((count, DIMENSION))).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     made = [row(document, position, f"{document} {position}") for position in range(count)]
     return [replace(each, vector=vector if with_vectors else None) for each, vector in zip(made, vectors, strict=True)]
@@ -48,4 +51,4 @@ def test_enough_vectors_make_one_that_finds_what_exact_search_finds(store: Store
         len({hit.chunk.position for hit in old} & {hit.chunk.position for hit in new})
         for old, new in zip(before, after, strict=True)
     )
-    assert same / (10 * QUERIES) >= 0.9  # few lists over points without neighbourhoods, trained by chance each time
+    assert same / (10 * QUERIES) >= 0.95

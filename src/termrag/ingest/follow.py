@@ -76,7 +76,8 @@ def follow(ledger: Ledger, tools: Tools, embedding: Embedding, *, once: bool = F
             store.fill([each.id for each in batch], vectors)
             ledger.note_embedded(batch)
             tend(store)
-        return_memory()  # LanceDB's threads keep what a commit has freed: without, a long run grows with the library
+        if len(batch) == _DOCUMENTS or len(texts) >= _TEXTS:
+            return_memory()  # LanceDB's threads keep what full batches have freed, and a long run would grow with them
         files_done += len(batch)
         yield Embedded(len(batch), len(texts))
         if once:
