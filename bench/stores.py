@@ -23,6 +23,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -197,11 +198,12 @@ def against_client(kind: str, store: Store, asked: list[tuple[NDArray[np.float32
 
 
 def raw_lance(store: Any) -> Callable[[NDArray[np.float32], str], None]:
+    import lancedb
     from lancedb.query import MatchQuery
 
     from termrag.stores.rows import FOUND_COLUMNS
 
-    table = store._table
+    table = lancedb.connect(store._place.target, read_consistency_interval=timedelta(0)).open_table("chunks")
 
     def ask(vector: NDArray[np.float32], words: str) -> None:
         near = table.search(vector).distance_type("cosine").nprobes(store._nprobes).refine_factor(store._refine)

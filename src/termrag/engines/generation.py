@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import hashlib
 import inspect
-import sys
 import time
 import weakref
 from collections.abc import Generator, Iterable, Sequence
@@ -231,13 +229,3 @@ class LatestStreams:
         """Close them all; idempotent."""
         for latest in self._slots.values():
             latest.close()
-
-
-def return_memory() -> None:
-    """Collect what is unreachable and, on Linux, give freed pages back: glibc keeps them otherwise."""
-    gc.collect()
-    if sys.platform == "linux":
-        import ctypes
-
-        with contextlib.suppress(OSError, AttributeError):  # another libc than glibc
-            ctypes.CDLL(None).malloc_trim(0)

@@ -28,20 +28,20 @@ from termrag.engines.generation import (
     StopFilter,
     Stopwatch,
     prefix_key,
-    return_memory,
 )
 from termrag.engines.gguf_header import read_header
 from termrag.engines.llamacpp_run import Run, failure, plain, request_body, together
 from termrag.errors import EngineFailed
+from termrag.heap import return_memory
 from termrag.pending import Pending
 from termrag.records import Message, Sampling
 
 _BATCH_TOKENS = 256  # cancelling waits for about one batch of the prompt
 _CACHE_TYPE = "f16"  # of keys and values, llama.cpp's default
 _CACHE_MIB = 256  # prompts of other conversations kept in memory; llama.cpp's own default is 8192
-# Each delivery wakes threads that take a core from the model: 25 a second look the same to the eye. Answers that are
+# Each delivery wakes threads that take a core from the model: 16 a second look the same to the eye. Answers that are
 # written at once share them, as far as 5 a second for each.
-_PACE_S = 0.04
+_PACE_S = 0.06
 _SLOWEST_PACE_S = 0.2
 _COUNTS = 64  # prompts whose length is remembered
 _LONGEST_SOCKET_PATH = 100  # sun_path holds 104 bytes on macOS, 108 on Linux

@@ -26,11 +26,11 @@ from termrag.engines.generation import (
     Stopwatch,
     common_prefix,
     prefix_key,
-    return_memory,
     too_long,
 )
 from termrag.engines.mlx_batch import Batch, Held, can_batch
 from termrag.errors import EngineFailed, ModelMissing
+from termrag.heap import return_memory
 from termrag.records import Message, Sampling
 
 _CPU_STEP_TOKENS = 256

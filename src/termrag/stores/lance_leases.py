@@ -8,6 +8,7 @@ from typing import Any
 from termrag.stores import Lease
 from termrag.stores.failures import guarded
 from termrag.stores.filters import sql_text
+from termrag.stores.lance_place import run
 from termrag.stores.rows import KEY
 
 _TABLE = "leases"
@@ -20,14 +21,17 @@ def take_lease(connection: Any, name: str, holder: str, until: float) -> Lease:
     offered = _schema_table([{"name": name, "holder": holder, "until": until}])
     is_free = f"target.until < {time.time()} OR target.holder = {sql_text(holder)}"
 
-    def offer() -> None:
-        table.checkout_latest()  # whoever made the table at the same moment may have replaced it
+    async def offer() -> None:
+        await table.checkout_latest()  # whoever made the table at the same moment may have replaced it
         upsert = table.merge_insert("name").when_matched_update_all(where=is_free).when_not_matched_insert_all()
-        upsert.use_index(False).execute(offered)
+        await upsert.use_index(False).execute(offered)
 
-    guarded(offer, refresh=table.checkout_latest)
-    if table.version % _TIDY_EVERY == 0:
-        guarded(table.optimize, refresh=table.checkout_latest)
+    async def tidy() -> None:
+        if await table.version() % _TIDY_EVERY == 0:
+            await table.optimize()
+
+    for work in (offer, tidy):
+        guarded(lambda work=work: run(work()), refresh=lambda: run(table.checkout_latest()))  # type: ignore[misc]
     return _found(table, name) or Lease(name, holder, until)
 
 
@@ -35,22 +39,22 @@ def drop_lease(connection: Any, name: str, holder: str) -> None:
     """See `Store.drop_lease`."""
     table = _table(connection)
     where = f"name = {sql_text(name)} AND holder = {sql_text(holder)}"
-    guarded(lambda: table.delete(where), refresh=table.checkout_latest)
+    guarded(lambda: run(table.delete(where)), refresh=lambda: run(table.checkout_latest()))
 
 
 def _found(table: Any, name: str) -> Lease | None:
-    rows = guarded(lambda: table.search().where(f"name = {sql_text(name)}").limit(1).to_arrow().to_pylist())
+    rows = guarded(lambda: run(table.query().where(f"name = {sql_text(name)}").limit(1).to_list()))
     return Lease(rows[0]["name"], rows[0]["holder"], rows[0]["until"]) if rows else None
 
 
 def _table(connection: Any) -> Any:
-    if _TABLE in guarded(lambda: connection.list_tables().tables):
-        return guarded(lambda: connection.open_table(_TABLE))
+    if _TABLE in guarded(lambda: run(connection.list_tables())).tables:
+        return guarded(lambda: run(connection.open_table(_TABLE)))
     try:
         # Never `exist_ok`: of two that create at once it lets the second replace what the first has written.
-        return connection.create_table(_TABLE, schema=_schema(), mode="create")
+        return run(connection.create_table(_TABLE, schema=_schema(), mode="create"))
     except (RuntimeError, ValueError, OSError):  # another was first
-        return guarded(lambda: connection.open_table(_TABLE))
+        return guarded(lambda: run(connection.open_table(_TABLE)))
 
 
 def _schema() -> Any:

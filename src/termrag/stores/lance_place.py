@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import hashlib
 import os
 import re
-import sys
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from termrag.errors import ConfigError, StoreUnavailable
+from termrag.heap import share_arenas
 
 if TYPE_CHECKING:
     from termrag.config import Config
 
 
-_ARENA_MAX = -8  # M_ARENA_MAX of malloc.h
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,23 +57,24 @@ def place_of(folder: Path, config: Config | None) -> Place:
     return Place(folder, config.lancedb.uri.rstrip("/"), options)
 
 
-def _share_arenas() -> None:
-    """Let threads share glibc's arenas: with one for each of LanceDB's, freed memory lies about in all of them. Filling
-    in the vectors of 40,000 chunks, a process grew to 700 MB; so it stays at 330 MB and takes no longer."""
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):  # another libc than glibc
-            ctypes.CDLL(None).mallopt(_ARENA_MAX, max(2, (os.cpu_count() or 2) // 2))
+def run(work: Coroutine[Any, Any, _T]) -> _T:
+    """Let LanceDB do its asynchronous work on its own loop, and wait for it. So a search crosses threads once; through
+    the synchronous half it crosses them seven times, and waits for its turn each time where threads are many."""
+    from lancedb.background_loop import LOOP
+
+    done: _T = LOOP.run(work)  # type: ignore[no-untyped-call]
+    return done
 
 
 def connect(place: Place) -> Any:
-    """LanceDB's connection. Raises StoreUnavailable."""
+    """LanceDB's asynchronous connection, for `run`. Raises StoreUnavailable."""
     os.environ.setdefault("LANCEDB_LOG", "error")  # its warnings would be written over the screen
-    _share_arenas()
+    share_arenas()
     import lancedb
 
     options = dict(place.options) or None
     try:
-        return lancedb.connect(place.target, read_consistency_interval=timedelta(0), storage_options=options)
+        return run(lancedb.connect_async(place.target, read_consistency_interval=timedelta(0), storage_options=options))
     except (ValueError, RuntimeError, OSError) as error:
         code = re.search(r"<Code>(\w+)</Code>", str(error))  # what an S3 says
         reason = code[1] if code else str(error).strip().splitlines()[0][:200]

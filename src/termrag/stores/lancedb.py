@@ -11,7 +11,7 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import timedelta
@@ -25,8 +25,8 @@ from termrag.stores import Batch, Found, Identity, Lease, StoreStats, difference
 from termrag.stores.failures import guarded
 from termrag.stores.filters import VISIBLE, condition, one_of
 from termrag.stores.lance_leases import drop_lease, take_lease
-from termrag.stores.lance_place import Place, connect
-from termrag.stores.lance_scan import batches, batches_of, pinned, release_old
+from termrag.stores.lance_place import Place, connect, run
+from termrag.stores.lance_scan import batches, batches_at, batches_of, pinned, release_old
 from termrag.stores.rows import FOUND_COLUMNS, chunks_of, schema_for, table_of, tombstone_positions, with_vectors
 
 if TYPE_CHECKING:
@@ -63,8 +63,8 @@ def discard_lance(place: Place) -> None:
     """Delete the index and all that is in it."""
     if place.is_shared:
         connection = connect(place)
-        if _TABLE in guarded(lambda: connection.list_tables().tables):
-            guarded(lambda: connection.drop_table(_TABLE))
+        if _TABLE in guarded(lambda: run(connection.list_tables())).tables:
+            guarded(lambda: run(connection.drop_table(_TABLE)))
         place.index_note.unlink(missing_ok=True)
         return  # the folder beside may hold an index of its own
     shutil.rmtree(place.folder, ignore_errors=True)
@@ -104,10 +104,10 @@ class LanceStore:
             with self._creating():
                 if not self._exists():
                     self._create(identity)
-                self._table = guarded(lambda: self._connection.open_table(_TABLE))
+                self._table = self._opened()
                 self._index()
         else:
-            self._table = guarded(lambda: self._connection.open_table(_TABLE))
+            self._table = self._opened()
         found = self.identity()
         if found is None:
             raise StoreUnavailable(
@@ -124,7 +124,10 @@ class LanceStore:
         self._nprobes, self._refine = (50, 20) if is_large else (20, 10)
 
     def _exists(self) -> bool:
-        return _TABLE in guarded(lambda: self._connection.list_tables().tables)
+        return _TABLE in guarded(lambda: run(self._connection.list_tables())).tables
+
+    def _opened(self) -> Any:
+        return guarded(lambda: run(self._connection.open_table(_TABLE)))
 
     @contextmanager
     def _creating(self) -> Iterator[None]:
@@ -135,7 +138,7 @@ class LanceStore:
     def _create(self, identity: Identity) -> None:
         metadata = {_METADATA_KEY: json.dumps(asdict(identity)).encode()}
         schema = schema_for(identity.dimension).with_metadata(metadata)
-        guarded(lambda: self._connection.create_table(_TABLE, schema=schema))
+        guarded(lambda: run(self._connection.create_table(_TABLE, schema=schema)))
 
     def _index(self) -> None:
         """Add the indexes that are missing: all of them on a new table, some if its maker was killed."""
@@ -157,7 +160,7 @@ class LanceStore:
             self._read(partial(_add_btree, column))
 
     def identity(self) -> Identity | None:
-        metadata = self._read(lambda table: table.schema.metadata) or {}
+        metadata = self._read(lambda table: table.schema()).metadata or {}
         text = metadata.get(_METADATA_KEY)
         return Identity(**json.loads(text)) if text else None
 
@@ -178,7 +181,7 @@ class LanceStore:
         """The highest position each document has in the table, tombstones included."""
         found = self._read(
             lambda table: (
-                table.search()
+                table.query()
                 .where(one_of("document_id", document_ids))
                 .select(["document_id", "position"])
                 .limit(_ALL)
@@ -191,12 +194,11 @@ class LanceStore:
         return highest
 
     def _write(self, rows: pa.Table, *, is_new: bool) -> None:
-        def commit(table: Any) -> None:
+        def commit(table: Any) -> Any:
             if is_new:
-                table.add(rows, on_bad_vectors="null")
-                return
+                return table.add(rows, on_bad_vectors="null")
             upsert = table.merge_insert("chunk_id").when_matched_update_all().when_not_matched_insert_all()
-            upsert.use_index(False).execute(rows, on_bad_vectors="null")
+            return upsert.use_index(False).execute(rows, on_bad_vectors="null")
 
         self._read(commit)
 
@@ -204,7 +206,7 @@ class LanceStore:
         if not document_ids:
             return
         where = f"{one_of('document_id', list(document_ids))} AND {VISIBLE} AND vector IS NULL"
-        found = self._read(lambda table: table.search().where(where).limit(_ALL).to_arrow())
+        found = self._read(lambda table: table.query().where(where).limit(_ALL).to_arrow())
         filled = with_vectors(found, vectors, self._dimension)
         if filled.num_rows:
             self._write(filled, is_new=False)
@@ -216,7 +218,7 @@ class LanceStore:
 
         found = self._read(
             lambda table: (
-                table.search().where(f"{one_of('document_id', list(places))} AND {VISIBLE}").limit(_ALL).to_arrow()
+                table.query().where(f"{one_of('document_id', list(places))} AND {VISIBLE}").limit(_ALL).to_arrow()
             )
         )
         if found.num_rows:
@@ -239,8 +241,8 @@ class LanceStore:
         if vector.shape != (self._dimension,):
             raise ValueError(f"the vector has shape {vector.shape}, not ({self._dimension},)")
 
-        def search(table: Any) -> pa.Table:
-            query = table.search(vector, vector_column_name="vector").distance_type("cosine")
+        def search(table: Any) -> Coroutine[Any, Any, pa.Table]:
+            query = table.query().nearest_to(vector).column("vector").distance_type("cosine")
             query = query.nprobes(self._nprobes).refine_factor(self._refine)
             query = query.bypass_vector_index() if exact else query
             return _limited(query, filters, limit, "_distance")
@@ -256,8 +258,8 @@ class LanceStore:
 
         words: Any = MatchQuery(terms, "terms")  # type: ignore[call-arg]
 
-        def search(table: Any) -> pa.Table:
-            return _limited(table.search(words), filters, limit, "_score")
+        def search(table: Any) -> Coroutine[Any, Any, pa.Table]:
+            return _limited(table.query().nearest_to_text(words), filters, limit, "_score")
 
         found = self._read(search)
         return list(map(Found, chunks_of(found), found["_score"].to_pylist()))
@@ -268,13 +270,13 @@ class LanceStore:
             if not positions:
                 return []
             where += f" AND position IN ({', '.join(str(int(position)) for position in positions)})"
-        found = self._read(lambda table: table.search().where(where).select(FOUND_COLUMNS).limit(_ALL).to_arrow())
+        found = self._read(lambda table: table.query().where(where).select(FOUND_COLUMNS).limit(_ALL).to_arrow())
         return sorted(chunks_of(found), key=lambda chunk: chunk.position)
 
     def vectors(self, document_id: str) -> dict[str, NDArray[np.float32]]:
         where = f"{one_of('document_id', [document_id])} AND {VISIBLE} AND vector IS NOT NULL"
         found = self._read(
-            lambda table: table.search().where(where).select(["text_hash", "vector"]).limit(_ALL).to_arrow()
+            lambda table: table.query().where(where).select(["text_hash", "vector"]).limit(_ALL).to_arrow()
         ).combine_chunks()
         matrix = found["vector"].combine_chunks().flatten().to_numpy().reshape(-1, self._dimension)
         return dict(zip(found["text_hash"].to_pylist(), matrix, strict=True))
@@ -282,16 +284,14 @@ class LanceStore:
     def scan(self) -> Iterator[IndexedChunk]:
         import pyarrow as pa
 
-        table = guarded(lambda: self._connection.open_table(_TABLE))
-        table.checkout(table.version)
-        for batch in table.search().where(VISIBLE).select(FOUND_COLUMNS).to_batches(1000):
+        for batch in batches_at(self._opened(), VISIBLE, FOUND_COLUMNS):
             yield from chunks_of(pa.Table.from_batches([batch]))
 
     def rows(self, after: str = "", *, document_ids: Sequence[str] = ()) -> Iterator[Batch]:
-        table = guarded(lambda: self._connection.open_table(_TABLE))
+        table = self._opened()
         if document_ids:
             return batches_of(table, one_of("document_id", document_ids))
-        return batches(table, *guarded(lambda: pinned(table, after)))
+        return batches(table, *guarded(lambda: run(pinned(table, after))))
 
     def stats(self) -> StoreStats:
         rows = self._read(lambda table: table.count_rows(VISIBLE))
@@ -313,7 +313,7 @@ class LanceStore:
         return _size_bytes(self._folder)
 
     def version(self) -> int:
-        return int(self._read(lambda table: table.version))
+        return int(self._read(lambda table: table.version()))
 
     def _fragments(self) -> int:
         return int(self._read(lambda table: table.stats())["fragment_stats"]["num_fragments"])
@@ -367,25 +367,25 @@ class LanceStore:
     def close(self) -> None:
         self._table = None
 
-    def _read(self, call: Callable[[Any], _T]) -> _T:
-        """Call with the table; mend what can be mended, name what cannot."""
+    def _read(self, call: Callable[[Any], Coroutine[Any, Any, _T]]) -> _T:
+        """Let the table do something; mend what can be mended, name what cannot."""
         if self._table is None:
             raise StoreUnavailable("the index is closed", "Open it again.")
         table = self._table
-        return guarded(lambda: call(table), refresh=table.checkout_latest)
+        return guarded(lambda: run(call(table)), refresh=lambda: run(table.checkout_latest()))
 
 
-def _add_btree(column: str, table: Any) -> None:
+def _add_btree(column: str, table: Any) -> Coroutine[Any, Any, None]:
     from lancedb.index import BTree
 
-    table.create_index(column, config=BTree())
+    return table.create_index(column, config=BTree())  # type: ignore[no-any-return]
 
 
-def _limited(query: Any, filters: Filters, limit: int, score: str) -> pa.Table:
+def _limited(query: Any, filters: Filters, limit: int, score: str) -> Coroutine[Any, Any, pa.Table]:
     where = condition(filters)
     if where:
         query = query.where(where)
-    return query.limit(limit).select([*FOUND_COLUMNS, score]).to_arrow()
+    return query.limit(limit).select([*FOUND_COLUMNS, score]).to_arrow()  # type: ignore[no-any-return]
 
 
 def _size_bytes(folder: Path) -> int:
