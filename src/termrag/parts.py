@@ -55,6 +55,7 @@ class Parts:
         self._store: Store | None = None
         self._embedder: Embedder | None = None
         self._shelf: Shelf | None = None
+        self._languages: tuple[tuple[int, ...], tuple[str, ...]] = ((), ())
         self._lender = lender
         self.chats: Chats = lender.chats if lender else Chats(self.shelf, environ, Prefixes(paths.prefixes))
 
@@ -98,7 +99,8 @@ class Parts:
         )
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Vectors of texts, loading the model on first use. Call it on the models lane."""
+        """Vectors of texts, loading the model on first use. Call it on the models lane, unless the embedder is for
+        several threads."""
         return self.embedder().embed(texts)
 
     def identity(self) -> Identity:
@@ -154,7 +156,7 @@ class Parts:
     def close_embedder(self) -> None:
         """Free the embedding model; the next use loads it again. On the models lane."""
         if self._embedder is not None:
-            from termrag.engines.generation import return_memory
+            from termrag.heap import return_memory
 
             self._embedder.close()
             return_memory()
@@ -343,8 +345,13 @@ class Parts:
         """The library's languages, most frequent first; a reader without the ledger does without them."""
         if not self.has_library():
             return ()
-        with self.open_ledger() as ledger:
-            return tuple(ledger.languages())
+        from termrag.ledger import Ledger
+
+        state = Ledger.state_of(self.library_folder)  # before reading: what comes in between is read twice
+        if self._languages[0] != state:
+            with self.open_ledger() as ledger:
+                self._languages = (state, tuple(ledger.languages()))
+        return self._languages[1]
 
     def unembedded(self, document_ids: Collection[str]) -> Collection[str]:
         if not self.has_library():
@@ -357,8 +364,8 @@ class Parts:
         found = [self._store.notice] if self._store is not None and self._store.notice else []
         if self.has_library():
             with self.open_ledger() as ledger:
-                counts = ledger.counts()
-            if counts.unembedded:
+                counts = ledger.counts() if ledger.waiting_chunks() else None
+            if counts is not None:
                 found.append(f"{counts.unembedded} of {counts.indexed} documents are found by their words only so far")
         return tuple(found)
 

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from termrag import analysis
-from termrag.engines.generation import return_memory
 from termrag.errors import EngineFailed
 from termrag.events import Embedded, Progress
+from termrag.heap import return_memory
 from termrag.ingest.patience import tend
 from termrag.ingest.tools import Tools
 from termrag.ledger import FileEntry, Ledger
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SLICE = 64  # texts per call of the embedder: so often is there progress, so soon is a run stopped
-_DOCUMENTS = 64  # looked at together
-_TEXTS = 512  # per commit
+_DOCUMENTS = 64  # at most, and
+_TEXTS = 512  # about, per commit
 
 
 class Embedding:
@@ -63,8 +63,8 @@ def follow(ledger: Ledger, tools: Tools, embedding: Embedding, *, once: bool = F
     """Embed what waits until nothing does; with `once` one batch. Leaving early keeps every batch that was told."""
     files_total, files_done = ledger.counts().unembedded, 0
     left = ledger.waiting_chunks() if files_total else 0
-    while entries := ledger.waiting(_DOCUMENTS):
-        batch, texts = _batch(entries, tools)
+    while batch := ledger.waiting(_DOCUMENTS, _TEXTS):
+        texts = _lacking(batch, tools)
         vectors: dict[str, NDArray[np.float32]] = {}
         for part in by_length(texts):
             vectors.update(embedding.embed(part))
@@ -84,19 +84,12 @@ def follow(ledger: Ledger, tools: Tools, embedding: Embedding, *, once: bool = F
             return
 
 
-def _batch(entries: Sequence[FileEntry], tools: Tools) -> tuple[list[FileEntry], dict[str, str]]:
-    """As many documents as make one commit, at least one, and the texts that have no vector, by hash."""
-    store = tools.open_store()
+def _lacking(batch: Sequence[FileEntry], tools: Tools) -> dict[str, str]:
+    """What has no vector, by hash."""
     texts: dict[str, str] = {}
-    batch: list[FileEntry] = []
-    for entry in entries:
-        if len(texts) >= _TEXTS:
-            break
-        known = store.vectors(entry.id)
-        batch.append(entry)
-        texts.update(
-            (chunk.text_hash, analysis.indexable(chunk.title, chunk.heading, chunk.text))
-            for chunk in store.chunks(entry.id)
-            if chunk.text_hash not in known
-        )
-    return batch, texts
+    for found in tools.open_store().rows(document_ids=[each.id for each in batch]):
+        for row in found.rows:
+            if row.vector is None:
+                chunk = row.chunk
+                texts[chunk.text_hash] = analysis.indexable(chunk.title, chunk.heading, chunk.text)
+    return texts

@@ -59,6 +59,10 @@ _MIGRATIONS = (
     ALTER TABLE documents ADD COLUMN unembedded INTEGER NOT NULL DEFAULT 0;
     CREATE INDEX documents_unembedded ON documents (indexed_at) WHERE unembedded > 0;
     """,
+    # Each search asks for the languages; the table itself holds twenty times as much.
+    """
+    CREATE INDEX documents_by_language ON documents (state, language, chunks);
+    """,
 )
 
 
@@ -73,6 +77,17 @@ def open_database(folder: Path) -> sqlite3.Connection:
     except (sqlite3.Error, OSError) as error:
         raise StoreUnavailable(f"the ledger {file} cannot be opened: {error}", "termrag doctor") from error
     return database
+
+
+def state_of(folder: Path) -> tuple[int, ...]:
+    """Another value after every change of the ledger, for whoever remembers what he has read; opens nothing."""
+    state: list[int] = []
+    for name in (LEDGER_FILE, f"{LEDGER_FILE}-wal"):
+        with suppress(FileNotFoundError):
+            about = (folder / name).stat()
+            if about.st_size:  # an empty log comes and goes with readers
+                state += (about.st_mtime_ns, about.st_size)
+    return tuple(state)
 
 
 def copy_out(database: sqlite3.Connection, file: Path) -> None:

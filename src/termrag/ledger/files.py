@@ -13,12 +13,13 @@ import uuid
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Self
 
 from termrag.errors import NotFound
 from termrag.globs import glob_matcher
-from termrag.ledger.database import LEDGER_FILE, copy_in, copy_out, open_database, transaction
+from termrag.ledger.database import LEDGER_FILE, copy_in, copy_out, open_database, state_of, transaction
 from termrag.ledger.lock import lock_holder, write_lock
 from termrag.ledger.watching import WatchBook
 from termrag.records import Document, DocumentState
@@ -69,6 +70,11 @@ class Ledger:
     @staticmethod
     def exists(folder: Path) -> bool:
         return (folder / LEDGER_FILE).exists()
+
+    @staticmethod
+    def state_of(folder: Path) -> tuple[int, ...]:
+        """Another value after every change, known without opening it."""
+        return state_of(folder)
 
     def close(self) -> None:
         """Idempotent."""
@@ -124,9 +130,15 @@ class Ledger:
 
     # --- vectors that are still to come --------------------------------------------------------------------------
 
-    def waiting(self, limit: int) -> list[FileEntry]:
-        """Documents that lack vectors, the newest first."""
-        return list(self._entries(f"{_WAITING} ORDER BY indexed_at DESC LIMIT ?", (limit,)).values())
+    def waiting(self, limit: int, chunks: int | None = None) -> list[FileEntry]:
+        """Documents that lack vectors, the newest first; no more than it takes to lack that of `chunks`."""
+        rows = self._db.execute(
+            f"SELECT id, unembedded FROM documents WHERE {_WAITING} ORDER BY indexed_at DESC LIMIT ?", (limit,)
+        ).fetchall()
+        before = accumulate((lacking for _, lacking in rows), initial=0)
+        chosen = [key for (key, _), there in zip(rows, before, strict=False) if chunks is None or there < chunks]
+        marks = ", ".join("?" * len(chosen))
+        return list(self._entries(f"id IN ({marks}) ORDER BY indexed_at DESC", tuple(chosen)).values())
 
     def waiting_chunks(self) -> int:
         """How many vectors are still to come."""

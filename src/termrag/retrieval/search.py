@@ -145,8 +145,13 @@ def _named(hits: Sequence[Hit], wanted: Sequence[Keyword]) -> Iterator[Hit]:
         yield Hit(hit.chunk, replace(hit.scores, fused=fused, named=share))
 
 
-def _name_of(chunk: IndexedChunk) -> set[str]:
-    return set(terms(f"{PurePath(chunk.path).stem} {chunk.title}", chunk.language).split())
+def _name_of(chunk: IndexedChunk) -> frozenset[str]:
+    return _named_terms(f"{PurePath(chunk.path).stem} {chunk.title}", chunk.language)
+
+
+@lru_cache(maxsize=8192)  # each search looks at the names of some hundred documents
+def _named_terms(name: str, language: str) -> frozenset[str]:
+    return frozenset(terms(name, language).split())
 
 
 def _with_coverage(hit: Hit, wanted: Sequence[Keyword]) -> Hit:
