@@ -25,6 +25,8 @@ class Embedder(Protocol):
 
     name: str
     max_tokens: int
+    is_parallel: bool
+    """Whether several threads may embed at once."""
 
     @property
     def batch(self) -> int:
@@ -106,6 +108,7 @@ def _local(model: CatalogueModel, threads: int, shelf: Shelf) -> Embedder:
         max_tokens=model.max_tokens,
         locate=lambda: shelf.locate(model.name, engine),
         open_network=open_network,
+        is_parallel=engine == "onnx",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -32,7 +33,8 @@ class Network(Protocol):
 class LocalEmbedder:
     """A local embedding model. Tokenizer and network load apart, each on first use: counting needs no network.
 
-    `locate` gives the model's folder and raises ModelMissing; `open_network` loads from it and raises EngineFailed.
+    `locate` gives the model's folder and raises ModelMissing; `open_network` loads from it and raises EngineFailed. The
+    network `is_parallel` if several threads may run it at once.
     """
 
     def __init__(
@@ -44,29 +46,34 @@ class LocalEmbedder:
         max_tokens: int,
         locate: Callable[[], Path],
         open_network: Callable[[str, Path], Network],
+        is_parallel: bool = False,
     ) -> None:
         self.name = name
         self.fingerprint = fingerprint
         self.dimension = dimension
         self.max_tokens = max_tokens
+        self.is_parallel = is_parallel
         self._locate = locate
         self._open_network = open_network
         self._tokens = Tokens(name, max_tokens, locate)
         self._network: Network | None = None
+        self._loading = threading.Lock()
 
     @property
     def batch(self) -> int:
-        return self._network.batch if self._network else _BATCH
+        network = self._network  # another thread may free it meanwhile
+        return network.batch if network else _BATCH
 
     def load(self) -> None:
         """Load tokenizer and network; idempotent. Raises ModelMissing or EngineFailed."""
         self._loaded()
 
     def _loaded(self) -> Network:
-        self._tokens.load()
-        if self._network is None:
-            self._network = self._open_network(self.name, self._locate())
-        return self._network
+        with self._loading:
+            self._tokens.load()
+            if self._network is None:
+                self._network = self._open_network(self.name, self._locate())
+            return self._network
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return one unit vector per text: float32, shape (len(texts), dimension), in input order; texts longer than

@@ -28,6 +28,7 @@ class OpenAIEmbedder:
     """
 
     batch = 16
+    is_parallel = True
 
     def __init__(self, model: str, *, url: str, api_key: str = "", timeout_s: float = 120.0) -> None:
         self.name = f"openai:{model}"
@@ -105,6 +106,8 @@ class OpenAIEmbedder:
 
         try:
             response = self._open().post(self._url, json=body)
+        except RuntimeError:  # another thread closed the client: the next one is open
+            return "was given up in the middle", 0.0
         except httpx.TransportError as error:
             return f"cannot be reached: {str(error) or type(error).__name__}", 0.0
         except (httpx.RequestError, httpx.InvalidURL) as error:

@@ -1,5 +1,5 @@
-"""The façade's answers, which run on the models lane, and searches, which need it for their embedding alone: much of
-a search is waiting for the disk."""
+"""The façade's answers, which run on the models lane, and searches, which need it for their embedding at most: much
+of a search is waiting for the disk."""
 
 from __future__ import annotations
 

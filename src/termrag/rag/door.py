@@ -94,7 +94,10 @@ class Door:
         await self._models.run(self._parts.change, config)
 
     def _embed_elsewhere(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Vectors for another lane, computed on the models lane a few texts at a time: a chat there keeps its turns."""
+        """Vectors for another lane: computed there, if the embedder is for several threads; else on the models lane, a
+        few texts at a time, so that a chat there keeps its turns."""
+        if self._parts.embedder().is_parallel:
+            return self._parts.embed(texts)
         parts = self._batches(texts)
         return in_order(parts, [self._models.call(self._parts.embed, [texts[each] for each in part]) for part in parts])
 
