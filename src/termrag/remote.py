@@ -15,6 +15,7 @@ import socket
 import stat
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
@@ -113,17 +114,21 @@ def attach(config: Config, paths: Paths) -> Rag | None:
 
 class RemoteRag:
     """`Rag` as far as a command needs it. Every method that is not here is called on the host; leaving a stream stops
-    its compute there. Raises what the host's façade raises, and HostLost if the host ends."""
+    its compute there. What is called once the host is gone is computed in this process. Raises what the host's façade
+    raises, and HostLost if the host ends in the middle of a call."""
 
     def __init__(self, config: Config, paths: Paths) -> None:
         self.config = config
         self.paths = paths
+        self._own: Rag | None = None
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        return None
+        own, self._own = self._own, None
+        if own is not None:
+            await own.__aexit__(None, None, None)
 
     def sampling(self) -> Sampling:
         return self.config.generation.sampling()
@@ -181,6 +186,8 @@ class RemoteRag:
     @property
     def loaded_model(self) -> str | None:
         """The chat model that is in the host's memory."""
+        if self._own is not None:
+            return self._own.loaded_model
         info = find_host(self.paths)
         return info.model or None if info else None
 
@@ -197,12 +204,32 @@ class RemoteRag:
         return value
 
     async def _stream(self, method: str, /, *arguments: Any, **options: Any) -> AsyncGenerator[Any, None]:
-        body = codec.dumps({"arguments": arguments, "options": options, "folder": str(Path.cwd())})
+        connection = None if self._own is not None else await self._connected()
+        if connection is None:
+            values = self._here(method, *arguments, **options)
+        else:
+            values = self._there(*connection, method, arguments, options)
+        async with aclosing(values):
+            async for value in values:
+                yield value
+
+    async def _connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
         try:
-            reader, writer = await asyncio.open_unix_connection(str(self.paths.host_socket), limit=_LONGEST_LINE)
-        except OSError as error:
-            raise HostLost("the warm host is gone", _ALONE) from error
+            return await asyncio.open_unix_connection(str(self.paths.host_socket), limit=_LONGEST_LINE)
+        except OSError:
+            return None
+
+    async def _there(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        method: str,
+        arguments: tuple[Any, ...],
+        options: dict[str, Any],
+    ) -> AsyncGenerator[Any, None]:
+        """Call the host."""
         try:
+            body = codec.dumps({"arguments": arguments, "options": options, "folder": str(Path.cwd())})
             writer.write(_head(f"POST /host/{method}", body, likeness(self.config, self.paths)) + body)
             await _past_head(reader)
             async for value in _values(reader):
@@ -211,6 +238,24 @@ class RemoteRag:
             raise HostLost(_LOST, _ALONE) from error
         finally:
             writer.close()
+
+    async def _here(self, method: str, /, *arguments: Any, **options: Any) -> AsyncGenerator[Any, None]:
+        """The same without a host, from now on."""
+        if self._own is None:
+            from termrag.logs import logger
+            from termrag.rag import Rag
+
+            logger.warning("the warm host is gone; this process goes on without")
+            self._own = Rag(self.config, self.paths)
+        if any(isinstance(each, codec.Kept) for each in arguments):
+            raise HostLost("what was taken out went with the warm host", "termrag add PATH")
+        called = getattr(self._own, method)(*arguments, **options)
+        if method not in STREAMS:
+            yield await called
+            return
+        async with aclosing(called):
+            async for value in called:
+                yield value
 
 
 async def _past_head(reader: asyncio.StreamReader) -> None:

@@ -10,10 +10,13 @@ import signal
 import socket
 import stat
 import subprocess
+import sys
 import time
 from typing import Any
 
 import pytest
+from mcp.client.client import Client
+from mcp.client.stdio import StdioServerParameters
 
 from host.conftest import ENDLESS, LENGTH, MakePlace, Place
 
@@ -209,3 +212,22 @@ def test_a_model_that_is_chosen_is_the_host_s_next_one_and_commands_stay_attache
     assert place.run("models", "use", "smollm2-135m").code == 0
     ran = place.run("search", "ferry", python=("-X", "importtime"))
     assert ran.code == 0 and "termrag.parts" not in ran.err
+
+
+async def test_who_stays_attached_goes_on_without_the_host(place: Place) -> None:
+    server = place.serve()
+    here = StdioServerParameters(command=sys.executable, args=["-m", "termrag", "mcp"], env=place.environ)
+    async with Client(here, read_timeout_seconds=60) as client:
+        await client.call_tool("ask", {"question": QUESTION})
+        assert "method=POST" in place.log
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(20) == 0
+        answer, added = (
+            await client.call_tool("ask", {"question": QUESTION}),
+            await client.call_tool("add", {"name": "lamp", "text": "The lamp is lit at dusk."}),
+        )
+        assert answer.structured_content is not None
+        assert answer.structured_content["citations"][0]["path"].endswith("causeway.md")
+        assert not added.is_error
+        place.serve()  # the library is nobody's own: who comes later finds it
+        assert "lamp" in place.run("search", "when is the lamp lit").out
