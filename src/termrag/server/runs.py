@@ -8,7 +8,7 @@ import hashlib
 import json
 import secrets
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
@@ -59,13 +59,14 @@ class Run:
         self._more.set()
         self._more = asyncio.Event()
 
-    async def listen(self, after: int = 0) -> AsyncIterator[Item]:
-        """Events from number `after` + 1 on, until the last."""
+    async def listen(self, after: int = 0) -> AsyncGenerator[list[Item], None]:
+        """Events from number `after` + 1 on, until the last; those together that are there."""
         while True:
             more = self._more
             while after < len(self.items):
-                yield self.items[after]
-                after += 1
+                items = self.items[after:]
+                yield items
+                after += len(items)
             if self.is_over:
                 return
             await more.wait()
@@ -115,16 +116,23 @@ class Runs:
         run = self._runs.get(run_id)
         return run if run is not None and owner in run.owners else None
 
-    async def events(self, run: Run, after: int = 0) -> AsyncIterator[Item]:
+    async def batches(self, run: Run, after: int = 0) -> AsyncGenerator[list[Item], None]:
         """Listen to a run. Who leaves last before its end has `resume_s` to come back."""
         run.listeners += 1
         try:
-            async for item in run.listen(after):
-                yield item
+            async for items in run.listen(after):
+                yield items
         finally:
             run.listeners -= 1
             if not run.listeners and not run.is_over:
                 self._later(self._resume_s, lambda: self._give_up(run))
+
+    async def events(self, run: Run, after: int = 0) -> AsyncGenerator[Item, None]:
+        """The same one by one."""
+        async with aclosing(self.batches(run, after)) as batches:
+            async for items in batches:
+                for item in items:
+                    yield item
 
     async def result(self, run: Run) -> Answer:
         """Wait for the end. Raises what ended it. Leaving early counts as a client that is gone for good."""

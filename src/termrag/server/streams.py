@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
@@ -20,11 +20,10 @@ async def send_run(request: web.Request, runs: Runs, run: Run, after: int = 0) -
     sends back when it lost the connection."""
     response = await _begun(request)
 
-    async def lines() -> AsyncIterator[bytes]:
-        events = runs.events(run, after)
-        async with aclosing(events):  # type: ignore[type-var]
-            async for item in events:
-                yield _line(item, f"{run.id}:{item.number}")
+    async def lines() -> AsyncGenerator[bytes, None]:
+        async with aclosing(runs.batches(run, after)) as batches:
+            async for batch in batches:
+                yield b"".join(_line(item, f"{run.id}:{item.number}") for item in batch)
 
     return await _send(response, lines())
 
@@ -33,7 +32,7 @@ async def send_events(request: web.Request, events: AsyncIterator[dict[str, Any]
     """Stream plain events; each has its `type`."""
     response = await _begun(request)
 
-    async def lines() -> AsyncIterator[bytes]:
+    async def lines() -> AsyncGenerator[bytes, None]:
         number = 0
         async for event in events:
             number += 1
@@ -46,7 +45,7 @@ async def send_data(request: web.Request, data: AsyncIterator[str]) -> web.Strea
     """Stream bare data lines, without ids or names of events."""
     response = await _begun(request)
 
-    async def lines() -> AsyncIterator[bytes]:
+    async def lines() -> AsyncGenerator[bytes, None]:
         async for each in data:
             yield f"data: {each}\n\n".encode()
 
@@ -67,33 +66,32 @@ async def _begun(request: web.Request) -> web.StreamResponse:
     return response
 
 
-async def _send(response: web.StreamResponse, lines: AsyncIterator[bytes]) -> web.StreamResponse:
-    """Write lines as they come, and a comment where none comes for long: so a gone client is noticed."""
-    pending: asyncio.Task[bytes] | None = None
+async def _send(response: web.StreamResponse, lines: AsyncGenerator[bytes, None]) -> web.StreamResponse:
+    """Write lines as they come, and comments between."""
+    task = asyncio.current_task()
+    assert task is not None
+    beats = asyncio.create_task(_beat(response, task))
     try:
-        while True:
-            pending = pending or asyncio.ensure_future(_next(lines))
-            done, _ = await asyncio.wait({pending}, timeout=_BEAT_S)
-            if not done:
-                await response.write(b": still here\n\n")
-                continue
-            line, pending = pending.result(), None
-            if not line:
-                break
-            await response.write(line)
+        async with aclosing(lines):
+            async for line in lines:
+                await response.write(line)
         await response.write_eof()
-    except (ConnectionResetError, ConnectionError):
+    except ConnectionError:
         pass  # the client is gone; what it listened to knows
     finally:
-        if pending is not None:
-            pending.cancel()
-            await asyncio.gather(pending, return_exceptions=True)
-        await lines.aclose()  # type: ignore[attr-defined]
+        beats.cancel()
     return response
 
 
-async def _next(lines: AsyncIterator[bytes]) -> bytes:
-    return await anext(lines, b"")
+async def _beat(response: web.StreamResponse, writer: asyncio.Task[Any]) -> None:
+    """A comment now and then: so a gone client is noticed while nothing else is written."""
+    while True:
+        await asyncio.sleep(_BEAT_S)
+        try:
+            await response.write(b": still here\n\n")
+        except ConnectionError:
+            writer.cancel()
+            return
 
 
 def _line(item: Item, event_id: str) -> bytes:

@@ -230,7 +230,7 @@ async def _wanted(call: Call, text: str, current: Run | None) -> tuple[Run | Non
 
 async def _forward(call: Call, socket: web.WebSocketResponse, run: Run, after: int) -> None:
     events = call.state.runs.events(run, after)
-    async with aclosing(events):  # type: ignore[type-var]
+    async with aclosing(events):
         async for item in events:
             await socket.send_str(f'{{"id":{item.number},{item.data[1:]}')
 

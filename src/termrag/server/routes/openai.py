@@ -59,7 +59,7 @@ async def chat_completions(call: Call) -> Any:
 async def _stream(call: Call, run: Run, reply: completions.Reply) -> web.StreamResponse:
     """Chunks as they come. Who leaves does not come back: the compute ends with the last listener."""
     events = call.state.runs.events(run)
-    async with aclosing(events):  # type: ignore[type-var]
+    async with aclosing(events):
         try:
             early = await _early(events)
             if run.error is not None and not isinstance(run.error, asyncio.CancelledError):
