@@ -16,6 +16,7 @@ from termrag.pending import Pending
 from termrag.records import Message, Sampling
 
 _TOKEN = re.compile(r"\s*\w{1,8}|\s*[^\w\s]|\s+")
+_REST_S = 2.0
 _SEPARATOR = re.compile(r"^---[ \t]*(?:\n|\Z)", re.MULTILINE)
 
 
@@ -105,7 +106,7 @@ class ScriptedEngine:
 
 
 class _Clock:
-    """Ends what is pending at its time, on one thread that lives while something is."""
+    """Ends what is pending at its time, on one thread that lives while something is, and a moment longer."""
 
     def __init__(self) -> None:
         self._due: list[tuple[float, int, Pending]] = []
@@ -129,8 +130,10 @@ class _Clock:
         while True:
             with self._changed:
                 if not self._due:
-                    self._is_running = False
-                    return
+                    if not self._changed.wait(_REST_S) and not self._due:
+                        self._is_running = False
+                        return
+                    continue
                 if (wait_s := self._due[0][0] - time.monotonic()) > 0:
                     self._changed.wait(wait_s)
                     continue
