@@ -87,8 +87,9 @@ class Run:
             self.events.put(Prefill(max(progress["processed"], progress["cache"]), progress["total"]))
         for choice in chunk.get("choices", ()):
             if text := choice["delta"].get("content"):
+                pace_s = self._pace_s() if self._watch.generated else 0.0  # the first is waited for
                 self._watch.token(chunk["timings"]["predicted_n"] - self._watch.generated)
-                self.events.put(Piece(self._stop.feed(text)), may_wait_s=self._pace_s())
+                self.events.put(Piece(self._stop.feed(text)), may_wait_s=pace_s)
             self._reason = choice.get("finish_reason") or self._reason
         if self._stop.stopped:
             self._done("stop", self._progress["total"], self._progress["cache"])
