@@ -211,10 +211,13 @@ def test_a_row_without_a_vector_is_found_by_its_words_until_it_is_filled(store: 
     assert store.search_vector(vector(0, 1), 1, Filters())[0].chunk.text == "text of lamp"
 
 
-def test_chosen_positions_of_a_document_come_in_order(store: Store) -> None:
+def test_chosen_positions_of_documents_come_together(store: Store) -> None:
     store.replace({"d1": [row("d1", i, f"w{i}") for i in range(12)]})
-    assert [chunk.position for chunk in store.chunks("d1", [11, 2, 40])] == [2, 11]
-    assert store.chunks("d1", []) == []
+    store.replace({"d2": [row("d2", i, f"w{i}") for i in range(3)]})
+    found = store.chunks_at({"d1": {11, 2, 40}, "d2": {1}, "nobody": {0}, "d3": set()})
+    assert sorted((chunk.document_id, chunk.position) for chunk in found) == [("d1", 2), ("d1", 11), ("d2", 1)]
+    assert store.chunks_at({"d1": set()}) == store.chunks_at({}) == []
+    assert [chunk.position for chunk in store.chunks("d1")] == list(range(12))
     assert store.chunks("nobody") == []
     assert store.vectors("nobody") == {}
 

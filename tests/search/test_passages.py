@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 
 import pytest
@@ -94,7 +94,7 @@ def test_no_hits_give_no_passages(fill: Fill) -> None:
 class Nothing:
     """A store in which no chunk has neighbours."""
 
-    def chunks(self, document_id: str, positions: Sequence[int] | None = None) -> list[IndexedChunk]:
+    def chunks_at(self, places: Mapping[str, Set[int]]) -> list[IndexedChunk]:
         return []
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -40,8 +40,9 @@ def passages(
         if group is None:
             groups.append(group := _Group(hit.scores.fused))
         group.chunks[hit.chunk.position] = hit.chunk
+    around = _around(groups, store)
     for group in groups:
-        _widen(group, groups, store, budget)
+        _widen(group, groups, around, budget)
     groups = _joined(groups)
     return [group.passage(number) for number, group in enumerate(sorted(groups, key=_Group.place), 1)]
 
@@ -109,15 +110,24 @@ class _Group:
         )
 
 
-def _widen(group: _Group, groups: Sequence[_Group], store: Searchable, budget: _Budget) -> None:
+def _around(groups: Sequence[_Group], store: Searchable) -> dict[tuple[str, int], IndexedChunk]:
+    """What stands before and behind each group, by document and position."""
+    places: dict[str, set[int]] = {}
+    for group in groups:
+        document_id, first = group.place()
+        places.setdefault(document_id, set()).update({first - 1, group.ends[1] + 1} - {-1})
+    return {(chunk.document_id, chunk.position): chunk for chunk in store.chunks_at(places)} if places else {}
+
+
+def _widen(
+    group: _Group, groups: Sequence[_Group], around: Mapping[tuple[str, int], IndexedChunk], budget: _Budget
+) -> None:
     """Add what follows and what precedes, one chunk each, if it belongs to the same section and fits."""
     first, last = group.ends
     document_id, _ = group.place()
     taken = {position for other in groups if other.place()[0] == document_id for position in other.chunks}
-    wanted = [position for position in (last + 1, first - 1) if position >= 0 and position not in taken]
-    found = {chunk.position: chunk for chunk in store.chunks(document_id, wanted)} if wanted else {}
-    for position in wanted:
-        chunk = found.get(position)
+    for position in (last + 1, first - 1):
+        chunk = around.get((document_id, position)) if position not in taken else None
         if chunk is not None and group.goes_with(chunk) and budget.take(chunk.text):
             group.chunks[position] = chunk
 

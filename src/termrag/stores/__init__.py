@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -83,8 +83,11 @@ class Searchable(Protocol):
     def search_terms(self, terms: str, limit: int, filters: Filters) -> list[Found]:
         """Best chunks by BM25 of analysed, space-separated terms, best first; empty for no terms."""
 
-    def chunks(self, document_id: str, positions: Sequence[int] | None = None) -> list[IndexedChunk]:
-        """A document's chunks by position; all of them for None."""
+    def chunks(self, document_id: str) -> list[IndexedChunk]:
+        """A document's chunks by position."""
+
+    def chunks_at(self, places: Mapping[str, Set[int]]) -> list[IndexedChunk]:
+        """The chunks at some positions of some documents, in no order; what is not there is left out."""
 
 
 class Store(Searchable, Protocol):

@@ -7,7 +7,7 @@ store: where the same word is common in one and rare in another, the latter's ch
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Set
 from dataclasses import replace
 from heapq import nlargest
 from typing import TYPE_CHECKING
@@ -35,12 +35,19 @@ class JoinedStore:
     def search_terms(self, terms: str, limit: int, filters: Filters) -> list[Found]:
         return self._best(lambda store: store.search_terms(terms, limit, filters), limit)
 
-    def chunks(self, document_id: str, positions: Sequence[int] | None = None) -> list[IndexedChunk]:
+    def chunks(self, document_id: str) -> list[IndexedChunk]:
         known = self._home.get(document_id)
         for name in [known] if known else self._stores:
-            if found := self._stores[name].chunks(document_id, positions):
+            if found := self._stores[name].chunks(document_id):
                 return [replace(chunk, collection=name) for chunk in found]
         return []
+
+    def chunks_at(self, places: Mapping[str, Set[int]]) -> list[IndexedChunk]:
+        found = []
+        for name, store in self._stores.items():
+            wanted = {each: at for each, at in places.items() if self._home.get(each, name) == name}
+            found += [replace(chunk, collection=name) for chunk in store.chunks_at(wanted)] if wanted else []
+        return found
 
     def _best(self, search: Callable[[Searchable], list[Found]], limit: int) -> list[Found]:
         every = [

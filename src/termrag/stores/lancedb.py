@@ -11,7 +11,7 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import timedelta
@@ -40,6 +40,7 @@ _KEEP_VERSIONS = timedelta(minutes=15)  # a slow reader may still hold files of 
 _VECTOR_INDEX_ROWS = 50_000  # below, exact search takes tens of milliseconds and needs no index
 _LARGE_ROWS = 500_000
 _MANY_ROWS = 300_000  # compaction rewrites much: do it more seldom
+_FEW_ROWS = 10_000  # it takes a third of a second, and each fragment a millisecond of each search
 _REBUILD_GROWTH = 4
 _ALL = 2**31 - 1
 
@@ -264,14 +265,21 @@ class LanceStore:
         found = self._read(search)
         return list(map(Found, chunks_of(found), found["_score"].to_pylist()))
 
-    def chunks(self, document_id: str, positions: Sequence[int] | None = None) -> list[IndexedChunk]:
-        where = f"{one_of('document_id', [document_id])} AND {VISIBLE}"
-        if positions is not None:
-            if not positions:
-                return []
-            where += f" AND position IN ({', '.join(str(int(position)) for position in positions)})"
-        found = self._read(lambda table: table.query().where(where).select(FOUND_COLUMNS).limit(_ALL).to_arrow())
-        return sorted(chunks_of(found), key=lambda chunk: chunk.position)
+    def chunks(self, document_id: str) -> list[IndexedChunk]:
+        return sorted(self._chunks(one_of("document_id", [document_id])), key=lambda chunk: chunk.position)
+
+    def chunks_at(self, places: Mapping[str, Set[int]]) -> list[IndexedChunk]:
+        positions = sorted({int(position) for each in places.values() for position in each})
+        if not positions:
+            return []
+        where = f"{one_of('document_id', list(places))} AND position IN ({', '.join(map(str, positions))})"
+        return [chunk for chunk in self._chunks(where) if chunk.position in places[chunk.document_id]]
+
+    def _chunks(self, where: str) -> list[IndexedChunk]:
+        where = f"{where} AND {VISIBLE}"
+        return chunks_of(
+            self._read(lambda table: table.query().where(where).select(FOUND_COLUMNS).limit(_ALL).to_arrow())
+        )
 
     def vectors(self, document_id: str) -> dict[str, NDArray[np.float32]]:
         where = f"{one_of('document_id', [document_id])} AND {VISIBLE} AND vector IS NOT NULL"
@@ -322,7 +330,7 @@ class LanceStore:
 
     def maintain(self, *, force: bool = False) -> bool:
         rows = self._read(lambda table: table.count_rows())
-        most_fragments = 50 if rows > _MANY_ROWS else 20
+        most_fragments = 50 if rows > _MANY_ROWS else 20 if rows > _FEW_ROWS else 8
         if not force and self._fragments() < most_fragments:
             return False
         size = self._size_bytes()

@@ -8,7 +8,7 @@ import hashlib
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -104,8 +104,11 @@ class MirroredStore:
     def search_terms(self, terms: str, limit: int, filters: Filters) -> list[Found]:
         return self._read(lambda store: store.search_terms(terms, limit, filters))
 
-    def chunks(self, document_id: str, positions: Sequence[int] | None = None) -> list[IndexedChunk]:
-        return self._read(lambda store: store.chunks(document_id, positions))
+    def chunks(self, document_id: str) -> list[IndexedChunk]:
+        return self._read(lambda store: store.chunks(document_id))
+
+    def chunks_at(self, places: Mapping[str, Set[int]]) -> list[IndexedChunk]:
+        return self._read(lambda store: store.chunks_at(places))
 
     def vectors(self, document_id: str) -> dict[str, NDArray[np.float32]]:
         return self.primary().vectors(document_id)  # asked for by writers, who have to wait

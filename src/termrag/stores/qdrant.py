@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -317,15 +317,17 @@ class QdrantStore:
     def _paths(self) -> list[str]:
         return list(self._collection.values("path", visible(equals("position", 0))))
 
-    def chunks(self, document_id: str, positions: Sequence[int] | None = None) -> list[IndexedChunk]:
-        if positions is None:
-            held = self._whole([document_id], FOUND_FIELDS)
-        elif not positions:
-            return []
-        else:
-            where = visible(equals("document_id", document_id), one_of("position", [int(each) for each in positions]))
-            held = newest(self._all(where, FOUND_FIELDS))
+    def chunks(self, document_id: str) -> list[IndexedChunk]:
+        held = self._whole([document_id], FOUND_FIELDS)
         return sorted((chunk_of(each.payload) for each in held), key=lambda chunk: chunk.position)
+
+    def chunks_at(self, places: Mapping[str, Set[int]]) -> list[IndexedChunk]:
+        positions = sorted({int(position) for each in places.values() for position in each})
+        if not positions:
+            return []
+        where = visible(one_of("document_id", list(places)), one_of("position", positions))
+        chunks = [chunk_of(each.payload) for each in newest(self._all(where, FOUND_FIELDS))]
+        return [chunk for chunk in chunks if chunk.position in places[chunk.document_id]]
 
     def vectors(self, document_id: str) -> dict[str, NDArray[np.float32]]:
         where: Condition = {"must": [equals("document_id", document_id), HAS_VECTOR], **VISIBLE}
