@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _GRACE_S = 4.0
 _OWN_FILES = 512  # of the index, the models and the logs
+_SWITCH_S = 0.0005  # the loop gives the interpreter away at each send, and should not wait long to have it back
 _KEEP_S = 75.0  # a connection may rest between requests
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -58,6 +59,7 @@ async def _serve(
     reload: Callable[[], Config] | None,
 ) -> None:
     settings = rag.config.server
+    sys.setswitchinterval(_SWITCH_S)
     _allow_files(settings.connections)
     app = make_app(rag)
     state = app[STATE]
