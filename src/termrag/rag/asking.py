@@ -4,12 +4,13 @@ of a search is waiting for the disk."""
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
 from termrag import conversing
+from termrag.errors import TermragError
 from termrag.events import Answered, AskEvent
 from termrag.paths import absolute
 from termrag.pending import Later
@@ -127,6 +128,13 @@ class Asking(Door):
         place of the query's embedding; then a query without words finds what is near it. Raises UnfitVector."""
         filters, embed = filters or Filters(), self._embed_elsewhere
         return await self._searches.run(self._parts.search, query, limit, filters, mode, embed, vector)
+
+    async def warm(self) -> None:
+        """Load what a search needs, as far as it is here: the embedding model and the index."""
+        with suppress(TermragError):
+            embedder = self._parts.embedder()
+            await (self._searches if embedder.is_parallel else self._models).run(embedder.load)
+            await self._searches.run(self._parts.searchable)
 
     async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """One unit vector per text, shape (len(texts), dimension); a few texts at a time, so that others have their

@@ -85,6 +85,7 @@ async def _serve(
             log().info("listening", host=settings.host, port=port, socket=str(path))
             state.address = f"http://{_in_url(settings.host)}:{port}"
             ready(settings.host, port)
+            state.spawn(rag.warm())
             await state.stop.wait()
             log().info("stopping")
     finally:

@@ -87,7 +87,9 @@ class State:
         return self.besides[name]
 
     async def close(self) -> None:
-        """Close what was opened beside the library that is served."""
+        """Leave what runs beside, and close what was opened beside the library that is served."""
+        for task in self._beside:
+            task.cancel()
         for rag in self.besides.values():
             await rag.__aexit__(None, None, None)
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from termrag.config import Config
 
 
+_LEAST_CACHE_BYTES = 512 << 20
+_METADATA_BYTES = 128 << 20
 _T = TypeVar("_T")
 
 
@@ -66,6 +68,16 @@ def run(work: Coroutine[Any, Any, _T]) -> _T:
     return done
 
 
+def _cache_bytes() -> int:
+    """An eighth of the machine's memory for what is read of indexes, also of such as are replaced: LanceDB's own limit
+    is 6 GB."""
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError):
+        return _LEAST_CACHE_BYTES
+    return max(_LEAST_CACHE_BYTES, memory // 8)
+
+
 def connect(place: Place) -> Any:
     """LanceDB's asynchronous connection, for `run`. Raises StoreUnavailable."""
     os.environ.setdefault("LANCEDB_LOG", "error")  # its warnings would be written over the screen
@@ -73,8 +85,14 @@ def connect(place: Place) -> Any:
     import lancedb
 
     options = dict(place.options) or None
+    session = lancedb.Session(index_cache_size_bytes=_cache_bytes(), metadata_cache_size_bytes=_METADATA_BYTES)
+    always = timedelta(0)
     try:
-        return run(lancedb.connect_async(place.target, read_consistency_interval=timedelta(0), storage_options=options))
+        return run(
+            lancedb.connect_async(
+                place.target, read_consistency_interval=always, storage_options=options, session=session
+            )
+        )
     except (ValueError, RuntimeError, OSError) as error:
         code = re.search(r"<Code>(\w+)</Code>", str(error))  # what an S3 says
         reason = code[1] if code else str(error).strip().splitlines()[0][:200]

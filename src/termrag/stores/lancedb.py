@@ -347,7 +347,14 @@ class LanceStore:
         self._read(lambda table: table.optimize(cleanup_older_than=_KEEP_VERSIONS))
         self._index_vectors()
         self._tune()
+        self._open_anew()
         return True
+
+    def _open_anew(self) -> None:
+        """Let go of what was read of indexes that are replaced now: a long run would keep it all."""
+        if self._table is not None:
+            self._connection = connect(self._place)
+            self._table = self._opened()
 
     def _index_vectors(self) -> None:
         rows = self._read(lambda table: table.count_rows("vector IS NOT NULL"))  # words come first, vectors follow
