@@ -77,7 +77,8 @@ def measure(options: argparse.Namespace, settings: dict[str, str]) -> None:
         chunks = count_chunks(environ)
         tenth = max(1, len(held) // 10)
         early, late = statistics.median(held[tenth : 2 * tenth]), statistics.median(held[-tenth:])
-        emit("memory, MB", second_tenth=round(early), last_tenth=round(late), ratio=round(late / early, 3), target=1.1)
+        way = [round(statistics.median(held[part * tenth : (part + 1) * tenth] or [0])) for part in range(10)]
+        emit("memory, MB", tenths=way, ratio=round(late / early, 3), target=1.1)
         if options.memory:
             return
         alone = embedder_alone(environ, ROOT / ".cache" / "models")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -38,6 +39,7 @@ class OpenAIEmbedder:
         self._api_key = api_key
         self._timeout_s = timeout_s
         self._client: httpx.Client | None = None
+        self._opening = threading.Lock()
         self._dimension = 0
 
     @property
@@ -82,9 +84,10 @@ class OpenAIEmbedder:
 
     def close(self) -> None:
         """Close the connection; idempotent."""
-        if self._client is not None:
-            self._client.close()
-            self._client = None
+        with self._opening:
+            client, self._client = self._client, None
+        if client is not None:
+            client.close()
 
     def _request(self, texts: Sequence[str]) -> list[list[float]]:
         """One request, tried again while the endpoint is busy or away."""
@@ -135,13 +138,14 @@ class OpenAIEmbedder:
         return vectors
 
     def _open(self) -> httpx.Client:
-        if self._client is None:
-            import httpx
+        with self._opening:
+            if self._client is None:
+                import httpx
 
-            headers = {"Authorization": f"Bearer {self._api_key}"} if self._api_key else {}
-            timeout = httpx.Timeout(self._timeout_s, connect=min(_CONNECT_S, self._timeout_s))
-            self._client = httpx.Client(headers=headers, timeout=timeout)
-        return self._client
+                headers = {"Authorization": f"Bearer {self._api_key}"} if self._api_key else {}
+                timeout = httpx.Timeout(self._timeout_s, connect=min(_CONNECT_S, self._timeout_s))
+                self._client = httpx.Client(headers=headers, timeout=timeout)
+            return self._client
 
 
 _URL_HINT = "termrag config set openai.embedding_url http://localhost:8000/v1"

@@ -67,6 +67,8 @@ class Door:
             return
         for lane in (self._searches, self._models, self._disk, self._looks):
             lane.close()
+        self._parts.close_models()  # a search that was still in hand may have opened them again
+        self._parts.close()
 
     async def change(self, section: str, key: str, value: object, *, save: bool = True) -> None:
         """Set one setting, in force from the next question on, and kept in the configuration file if `save`. A model
