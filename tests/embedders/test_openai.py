@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -127,3 +130,20 @@ print(embedder.count_tokens("four words are here"), sorted(sys.modules))
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
 
     assert not [name for name in ("numpy", "httpx", "onnxruntime", "tokenizers") if f"'{name}'" in loaded]
+
+
+def test_what_is_on_its_way_while_it_is_closed_arrives_and_leaves_no_connection(opened, endpoint):
+    embedder = opened(endpoint.url)
+    embedder.load()
+    endpoint.free.clear()
+    told = len(endpoint.requests)
+    with ThreadPoolExecutor(4) as threads:
+        asked = [threads.submit(embedder.embed, [f"text {number}"]) for number in range(4)]
+        while len(endpoint.requests) < told + 4:
+            time.sleep(0.01)
+        embedder.close()
+        late = threads.submit(embedder.embed, ["later"])
+        endpoint.free.set()
+        assert [each.result().shape for each in (*asked, late)] == [(1, endpoint.dimension)] * 5
+    embedder.close()
+    gc.collect()  # a socket that is open still would be told of

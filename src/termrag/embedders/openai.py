@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from termrag.errors import EngineFailed
@@ -40,6 +41,7 @@ class OpenAIEmbedder:
         self._timeout_s = timeout_s
         self._client: httpx.Client | None = None
         self._opening = threading.Lock()
+        self._users: dict[httpx.Client, int] = {}  # how many requests of each are on their way
         self._dimension = 0
 
     @property
@@ -85,9 +87,10 @@ class OpenAIEmbedder:
     def close(self) -> None:
         """Close the connection; idempotent."""
         with self._opening:
-            client, self._client = self._client, None
-        if client is not None:
-            client.close()
+            given_up, self._client = self._client, None
+            if given_up is not None and not self._users.get(given_up):
+                self._users.pop(given_up, None)
+                given_up.close()
 
     def _request(self, texts: Sequence[str]) -> list[list[float]]:
         """One request, tried again while the endpoint is busy or away."""
@@ -108,9 +111,8 @@ class OpenAIEmbedder:
         import httpx
 
         try:
-            response = self._open().post(self._url, json=body)
-        except RuntimeError:  # another thread closed the client: the next one is open
-            return "was given up in the middle", 0.0
+            with self._connected() as client:
+                response = client.post(self._url, json=body)
         except httpx.TransportError as error:
             return f"cannot be reached: {str(error) or type(error).__name__}", 0.0
         except (httpx.RequestError, httpx.InvalidURL) as error:
@@ -137,15 +139,27 @@ class OpenAIEmbedder:
             raise EngineFailed(f"{self._url} gave {len(vectors)} vectors for {count} texts", "termrag doctor")
         return vectors
 
-    def _open(self) -> httpx.Client:
+    @contextmanager
+    def _connected(self) -> Iterator[httpx.Client]:
+        """The client, which several threads share. One that is given up meanwhile is closed by its last user."""
         with self._opening:
-            if self._client is None:
-                import httpx
+            client = self._client = self._client or self._new_client()
+            self._users[client] = self._users.get(client, 0) + 1
+        try:
+            yield client
+        finally:
+            with self._opening:
+                self._users[client] -= 1
+                if not self._users[client] and client is not self._client:
+                    del self._users[client]
+                    client.close()
 
-                headers = {"Authorization": f"Bearer {self._api_key}"} if self._api_key else {}
-                timeout = httpx.Timeout(self._timeout_s, connect=min(_CONNECT_S, self._timeout_s))
-                self._client = httpx.Client(headers=headers, timeout=timeout)
-            return self._client
+    def _new_client(self) -> httpx.Client:
+        import httpx
+
+        headers = {"Authorization": f"Bearer {self._api_key}"} if self._api_key else {}
+        timeout = httpx.Timeout(self._timeout_s, connect=min(_CONNECT_S, self._timeout_s))
+        return httpx.Client(headers=headers, timeout=timeout)
 
 
 _URL_HINT = "termrag config set openai.embedding_url http://localhost:8000/v1"
