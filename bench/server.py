@@ -5,9 +5,9 @@
 A server in a process of its own, with the starter models over the sample documents; the same models in this process to
 set it against. `stream` is tokens per second as the reader of a stream sees them against the engine in this process
 (target: at least 0.95). `health` is the time of /health while four answers stream (p99 at most 10 ms), and
-while nothing does. `search` is how
-much longer a search over HTTP takes than the façade's (at most 3 ms). `eight` sets eight answers at once against
-llama.cpp's own aggregate with eight slots (at least 0.95), and the slowest of the eight against their median (at most
+while nothing does. `search` is how much longer a search over HTTP takes than the façade's (at most 3 ms). `eight` sets
+eight answers at once, asked from another process, against llama.cpp's own aggregate with the same eight slots (at least
+0.95; one engine for both sides, so this server runs here), and the slowest of the eight against their median (at most
 1.5). Sides take turns, and the median of the rounds counts. Every line is JSON.
 """
 
