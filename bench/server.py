@@ -58,10 +58,7 @@ class Bench:
 
     @property
     def engine(self) -> LlamaCppEngine:
-        chat = self.rag._parts.chats.current
-        assert chat is not None
-        assert isinstance(chat.engine, LlamaCppEngine)
-        return chat.engine
+        return engine_of(self.rag)
 
     def story(self) -> str:
         """Another question each time: nothing of it is in a cache, and none is joined to another."""
@@ -133,6 +130,14 @@ class Bench:
         }
 
 
+def engine_of(rag: Rag) -> LlamaCppEngine:
+    """What is loaded here."""
+    chat = rag._parts.chats.current
+    assert chat is not None
+    assert isinstance(chat.engine, LlamaCppEngine)
+    return chat.engine
+
+
 async def eight(rag: Rag, engine: LlamaCppEngine, rounds: int, tokens: int) -> dict[str, Any]:
     """One engine for both sides: two processes with the same model differ by more than what is to be measured. So the
     server runs in this process, and those who ask in another."""
@@ -174,7 +179,7 @@ async def eight(rag: Rag, engine: LlamaCppEngine, rounds: int, tokens: int) -> d
 
 @asynccontextmanager
 async def serving_here(rag: Rag) -> AsyncIterator[tuple[str, str]]:
-    """The server on a thread of its own in this process; its address and a key."""
+    """The server in this process; its address and a key."""
     ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     until = asyncio.Event()
     key = Keys(rag.paths.config / "keys.json").create("crowd", ("admin",))[1]
@@ -297,10 +302,7 @@ async def main() -> None:
                     for name in alone:
                         emit(await getattr(bench, name)())
             if "eight" in options.only:
-                chat = rag._parts.chats.current
-                assert chat is not None
-                assert isinstance(chat.engine, LlamaCppEngine)
-                emit(await eight(rag, chat.engine, options.rounds, options.tokens))
+                emit(await eight(rag, engine_of(rag), options.rounds, options.tokens))
 
 
 def emit(found: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -41,7 +42,7 @@ class OpenAIEmbedder:
         self._timeout_s = timeout_s
         self._client: httpx.Client | None = None
         self._opening = threading.Lock()
-        self._users: dict[httpx.Client, int] = {}  # how many requests of each are on their way
+        self._users: Counter[httpx.Client] = Counter()  # how many requests of each are on their way
         self._dimension = 0
 
     @property
@@ -88,8 +89,7 @@ class OpenAIEmbedder:
         """Close the connection; idempotent."""
         with self._opening:
             given_up, self._client = self._client, None
-            if given_up is not None and not self._users.get(given_up):
-                self._users.pop(given_up, None)
+            if given_up is not None and given_up not in self._users:
                 given_up.close()
 
     def _request(self, texts: Sequence[str]) -> list[list[float]]:
@@ -144,14 +144,13 @@ class OpenAIEmbedder:
         """The client, which several threads share. One that is given up meanwhile is closed by its last user."""
         with self._opening:
             client = self._client = self._client or self._new_client()
-            self._users[client] = self._users.get(client, 0) + 1
+            self._users[client] += 1
         try:
             yield client
         finally:
             with self._opening:
-                self._users[client] -= 1
-                if not self._users[client] and client is not self._client:
-                    del self._users[client]
+                self._users -= Counter([client])  # drops who has none left
+                if client is not self._client and client not in self._users:
                     client.close()
 
     def _new_client(self) -> httpx.Client:

@@ -83,9 +83,6 @@ class Searchable(Protocol):
     def search_terms(self, terms: str, limit: int, filters: Filters) -> list[Found]:
         """Best chunks by BM25 of analysed, space-separated terms, best first; empty for no terms."""
 
-    def chunks(self, document_id: str) -> list[IndexedChunk]:
-        """A document's chunks by position."""
-
     def chunks_at(self, places: Mapping[str, Set[int]]) -> list[IndexedChunk]:
         """The chunks at some positions of some documents, in no order; what is not there is left out."""
 
@@ -108,6 +105,9 @@ class Store(Searchable, Protocol):
 
     def identity(self) -> Identity | None:
         """What the index was made with; None for a new one."""
+
+    def chunks(self, document_id: str) -> list[IndexedChunk]:
+        """A document's chunks by position."""
 
     def replace(self, documents: Mapping[str, Sequence[Row]]) -> None:
         """Make the documents hold exactly these rows, all in one commit; an empty sequence removes a document.

@@ -35,13 +35,6 @@ class JoinedStore:
     def search_terms(self, terms: str, limit: int, filters: Filters) -> list[Found]:
         return self._best(lambda store: store.search_terms(terms, limit, filters), limit)
 
-    def chunks(self, document_id: str) -> list[IndexedChunk]:
-        known = self._home.get(document_id)
-        for name in [known] if known else self._stores:
-            if found := self._stores[name].chunks(document_id):
-                return [replace(chunk, collection=name) for chunk in found]
-        return []
-
     def chunks_at(self, places: Mapping[str, Set[int]]) -> list[IndexedChunk]:
         found = []
         for name, store in self._stores.items():
