@@ -1,6 +1,6 @@
 """Tokens per second through the façade against the bare engine: same prompt, same sampling, same process.
 
-    python bench/ask.py [--engine llamacpp] [--rounds 5]
+    python bench/ask.py [--engine llamacpp] [--rounds 5] [--questions 20]
 
 The bare run sends the messages that the façade packed. Two loads: `answers`, the first questions on the sample
 documents at temperature 0, as users ask them; `nonsense`, one long answer at temperature 1.2, of whose sentences words
@@ -32,7 +32,6 @@ from termrag.records import Filters, Message, Sampling
 
 ROOT = Path(__file__).parents[1]
 LONG = "Tell all that is known of the ferry Petrel: its timetable in summer and in winter, its fares and its rules."
-QUESTIONS = 20
 LEAST_TOKENS = 10
 
 
@@ -93,7 +92,7 @@ async def through(rag: Rag, question: str, sampling: Sampling) -> Spent:
     return Spent(tokens, ended - begun)
 
 
-async def measure(engine_name: str, rounds: int) -> dict[str, object]:
+async def measure(engine_name: str, rounds: int, questions: int) -> dict[str, object]:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         paths = Paths(root / "config", root / "data", ROOT / ".cache", root / "state", root / "run")
@@ -103,7 +102,7 @@ async def measure(engine_name: str, rounds: int) -> dict[str, object]:
             async for _ in rag.ingest([ROOT / "tests" / "samples"]):
                 pass
             await through(rag, LONG, Sampling(max_tokens=8))  # loads the models
-            loads = [await compared(rag, load, rounds) for load in (answers(), NONSENSE)]
+            loads = [await compared(rag, load, rounds) for load in (answers(questions), NONSENSE)]
     return {"bench": "ask", "engine": engine_name, "loads": loads}
 
 
@@ -132,9 +131,9 @@ async def compared(rag: Rag, load: Load, rounds: int) -> dict[str, object]:
     }
 
 
-def answers() -> Load:
+def answers(count: int) -> Load:
     table = tomllib.loads((ROOT / "tests" / "samples" / "questions.toml").read_text(encoding="utf-8"))
-    return Load("answers", tuple(each["ask"] for each in table["question"][:QUESTIONS]), Sampling(max_tokens=160))
+    return Load("answers", tuple(each["ask"] for each in table["question"][:count]), Sampling(max_tokens=160))
 
 
 def packed(parts: Parts, question: str) -> tuple[Engine, tuple[Message, ...]]:
@@ -150,8 +149,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--engine", default="llamacpp", choices=["llamacpp", "mlx"])
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--questions", type=int, default=20, help="fewer for a slow engine")
     options = parser.parse_args()
-    print(json.dumps(asyncio.run(measure(options.engine, options.rounds))))
+    print(json.dumps(asyncio.run(measure(options.engine, options.rounds, options.questions))))
 
 
 if __name__ == "__main__":

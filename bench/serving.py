@@ -97,12 +97,20 @@ async def serving(paths: Paths) -> AsyncIterator[Running]:
             if not line or time.monotonic() - begun > START_S:
                 raise RuntimeError("the server did not start")
         drain = asyncio.create_task(_drain(process.stderr, log))
+        running = Running(found[0].decode(), paths, process.pid)
         try:
-            yield Running(found[0].decode(), paths, process.pid)
+            await _until_ready(running)
+            yield running
         finally:
             process.terminate()
             await asyncio.wait_for(process.wait(), 30)
             drain.cancel()
+
+
+async def _until_ready(running: Running) -> None:
+    async with running.client("ready") as client:
+        while (await client.get("/health/ready")).status != 200:
+            await asyncio.sleep(0.05)
 
 
 async def _drain(stream: asyncio.StreamReader, log: Any) -> None:

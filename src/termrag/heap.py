@@ -1,4 +1,4 @@
-"""What the process's allocator keeps of freed memory: glibc's ways, mended. Elsewhere there is nothing to do."""
+"""What the process's allocator keeps of freed memory, and what the collector looks through again and again."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ _ARENA_MAX = -8  # M_ARENA_MAX of malloc.h
 
 
 def share_arenas() -> None:
-    """Let threads share glibc's arenas: with one for each of LanceDB's, freed memory lies about in all of them. Filling
-    in the vectors of 40,000 chunks, a process grew to 700 MB; so it stays at 330 MB and takes no longer."""
+    """Let threads share glibc's arenas; elsewhere there is nothing to do. With one for each of LanceDB's, freed memory
+    lies about in all of them: filling in the vectors of 40,000 chunks, a process grew to 700 MB. So it stays at 330 MB
+    and takes no longer."""
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):  # another libc than glibc
             ctypes.CDLL(None).mallopt(_ARENA_MAX, max(2, (os.cpu_count() or 2) // 2))
@@ -25,3 +26,14 @@ def return_memory() -> None:
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):
             ctypes.CDLL(None).malloc_trim(0)
+
+
+def settle() -> None:
+    """Let the collector pass over all that is loaded by now: it stays as long as the process, and looking through it
+    holds up every thread for a tenth of a second and more. Garbage among it stays as well, so do this once."""
+    gc.freeze()
+
+
+def unsettle() -> None:
+    """Let the collector see everything again."""
+    gc.unfreeze()

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from termrag import light
 from termrag.errors import Exit
 from termrag.kinds import DocumentState as DocumentState
 from termrag.kinds import Support as Support
@@ -105,7 +106,7 @@ class Document:
     unembedded: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@light.dataclass(frozen=True, slots=True)
 class IndexedChunk:
     """A chunk with all that a reader of the store needs to show and cite it.
 
@@ -166,7 +167,7 @@ class Filters:
 # --- search and answer -----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@light.dataclass(frozen=True, slots=True)
 class Scores:
     """Why a hit stands where it stands. Ranks from 1; None where a leg did not find it."""
 
@@ -180,7 +181,7 @@ class Scores:
     named: float = 0.0  # share of them that the document's file name and title hold, 0 to 1
 
 
-@dataclass(frozen=True, slots=True)
+@light.dataclass(frozen=True, slots=True)
 class Hit:
     """One found chunk."""
 

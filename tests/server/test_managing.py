@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 
 from server.conftest import Served, Start, job_done
+from termrag.rag import Rag
 
 
 async def get(client: aiohttp.ClientSession, path: str, **params: str) -> Any:
@@ -187,9 +189,39 @@ async def test_folders_are_watched_and_forgotten(served: Served, tmp_path: Path)
         assert (await get(client, "/api/v1/watch/folders"))["folders"] == []
 
 
+async def test_nobody_is_sent_here_before_what_a_search_needs_is_loaded(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = asyncio.Event()
+
+    async def warm(_: Rag) -> None:
+        await loaded.wait()
+
+    monkeypatch.setattr(Rag, "warm", warm)
+    served = await start()
+    async with served.client("admin") as client:
+        async with client.get("/health/ready") as response:
+            assert response.status == 503
+            said = await response.json()
+        assert (said["state"], said["store"]) == ("not_ready", "loading")
+        loaded.set()
+        assert (await until_ready(client))["store"] == "ok"
+
+
+async def until_ready(client: aiohttp.ClientSession) -> dict[str, Any]:
+    for _ in range(500):
+        async with client.get("/health/ready") as response:
+            ready = await response.json()
+        if ready["state"] == "ready":
+            break
+        await asyncio.sleep(0.01)
+    assert isinstance(ready, dict)
+    return ready
+
+
 async def test_ready_says_what_is_missing_and_metrics_count(served: Served) -> None:
     async with served.client("admin") as client:
-        ready = await get(client, "/health/ready")
+        ready = await until_ready(client)
         assert (ready["state"], ready["store"], ready["disk"]) == ("ready", "ok", "ok")
         async with client.post("/api/v1/generate", json={"question": "How much oil?"}) as response:
             assert response.status == 200

@@ -6,6 +6,7 @@ and no model.
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Self
@@ -61,14 +62,13 @@ class Door:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        if not self._host:
+            await asyncio.to_thread(self._searches.close)  # a search still in hand would open all again
         await self._models.run(self._parts.close_models)
         await self._disk.run(self._parts.close)
-        if self._host:
-            return
-        for lane in (self._searches, self._models, self._disk, self._looks):
-            lane.close()
-        self._parts.close_models()  # a search that was still in hand may have opened them again
-        self._parts.close()
+        if not self._host:
+            for lane in (self._models, self._disk, self._looks):
+                lane.close()
 
     async def change(self, section: str, key: str, value: object, *, save: bool = True) -> None:
         """Set one setting, in force from the next question on, and kept in the configuration file if `save`. A model

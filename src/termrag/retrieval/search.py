@@ -113,14 +113,13 @@ def _with_late(
 
 
 def _fused(by_words: Sequence[Found], by_vector: Sequence[Found], weight: float) -> Iterator[Hit]:
-    words = {found.chunk.chunk_id: (rank, found.score) for rank, found in enumerate(by_words, 1)}
-    vectors = {found.chunk.chunk_id: (rank, found.score) for rank, found in enumerate(by_vector, 1)}
-    chunks = {found.chunk.chunk_id: found.chunk for found in (*by_words, *by_vector)}
-    fused = reciprocal_ranks([(1.0 - weight, list(words)), (weight, list(vectors))])
-    for chunk_id, score in fused.items():
-        bm25_rank, bm25 = words.get(chunk_id, (None, None))
-        cosine_rank, cosine = vectors.get(chunk_id, (None, None))
-        yield Hit(chunks[chunk_id], Scores(score, cosine, cosine_rank, bm25, bm25_rank, weight))
+    words = {found.chunk.chunk_id: (rank, found.score, found.chunk) for rank, found in enumerate(by_words, 1)}
+    vectors = {found.chunk.chunk_id: (rank, found.score, found.chunk) for rank, found in enumerate(by_vector, 1)}
+    either = vectors | words
+    for chunk_id, score in reciprocal_ranks([(1.0 - weight, list(words)), (weight, list(vectors))]).items():
+        bm25_rank, bm25, _ = words.get(chunk_id, (None, None, None))
+        cosine_rank, cosine, _ = vectors.get(chunk_id, (None, None, None))
+        yield Hit(either[chunk_id][2], Scores(score, cosine, cosine_rank, bm25, bm25_rank, weight))
 
 
 def _named(hits: Sequence[Hit], wanted: Sequence[Keyword]) -> Iterator[Hit]:
@@ -142,7 +141,7 @@ def _named(hits: Sequence[Hit], wanted: Sequence[Keyword]) -> Iterator[Hit]:
     for hit in hits:
         share = shares[hit.chunk.document_id]
         fused = hit.scores.fused * (1.0 + _NAME_GAIN * crowding * share)
-        yield Hit(hit.chunk, replace(hit.scores, fused=fused, named=share))
+        yield Hit(hit.chunk, replace(hit.scores, fused=fused, named=share)) if share else hit
 
 
 def _name_of(chunk: IndexedChunk) -> frozenset[str]:

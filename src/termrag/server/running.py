@@ -18,6 +18,7 @@ from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
 from termrag.errors import ConfigError, TermragError
+from termrag.heap import settle, unsettle
 from termrag.ledger.lock import server_lock as server_lock
 from termrag.logs import log_bug
 from termrag.server.app import make_app
@@ -85,11 +86,21 @@ async def _serve(
             log().info("listening", host=settings.host, port=port, socket=str(path))
             state.address = f"http://{_in_url(settings.host)}:{port}"
             ready(settings.host, port)
-            state.spawn(rag.warm())
+            state.spawn(_warm(state))
             await state.stop.wait()
             log().info("stopping")
     finally:
         await runner.cleanup()
+        unsettle()
+
+
+async def _warm(state: State) -> None:
+    state.is_loading = True
+    try:
+        await state.rag.warm()
+        settle()
+    finally:
+        state.is_loading = False
 
 
 def _allow_files(connections: int) -> None:

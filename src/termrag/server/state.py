@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 @dataclass(slots=True)
 class State:
     """One server's parts. `asked_at` is when the models were last used, by time.monotonic(); `sockets`
-    are open WebSockets."""
+    are open WebSockets; `is_loading`: what a search needs is being loaded, so the first would wait."""
 
     rag: Rag
     settings: ServerSettings
@@ -48,6 +48,7 @@ class State:
     traces: Traces
     sockets: WeakSet[web.WebSocketResponse] = field(default_factory=WeakSet)
     address: str = ""  # of the port, once it is open
+    is_loading: bool = False
     stop: asyncio.Event = field(default_factory=asyncio.Event)  # set when the server is to end
     visitors: Visitors | None = None  # of the chat in a browser
     taken: dict[str, Taken] = field(default_factory=dict)  # documents that attached processes may bring back

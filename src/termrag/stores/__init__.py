@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from termrag import light
 from termrag.errors import ConfigError
 from termrag.records import Filters, IndexedChunk, Row
 
@@ -35,7 +36,7 @@ class Identity:
     analyzer: str
 
 
-@dataclass(frozen=True, slots=True)
+@light.dataclass(frozen=True, slots=True)
 class Found:
     """One result of one leg: cosine similarity (-1 to 1) for vectors, BM25 (from 0) for words; higher is better."""
 

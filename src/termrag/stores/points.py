@@ -18,6 +18,7 @@ from functools import lru_cache
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
+from termrag import light
 from termrag.records import IndexedChunk, Row
 from termrag.stores.filters import path_text
 
@@ -62,7 +63,7 @@ class Point:
     dense: list[float] | None
 
 
-@dataclass(frozen=True, slots=True)
+@light.dataclass(frozen=True, slots=True)
 class Held:
     """What is read: a point's id (empty from a search), payload and, where asked for, its dense vector."""
 

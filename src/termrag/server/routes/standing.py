@@ -25,14 +25,14 @@ async def live(call: Call) -> Alive:
 
 
 async def ready(call: Call) -> web.Response | Ready:
-    """Whether a question could be answered now."""
+    """Whether a question could be answered now, with all loaded that its search needs."""
     from termrag.server.wire import json_response
 
     state = call.state
     try:
         status = await call.rag.status()
         model = "here" if status.model_is_here else "stand-in"
-        store = "ok" if status.documents else "empty"
+        store = "loading" if state.is_loading else "ok" if status.documents else "empty"
     except TermragError as error:
         model, store = "unknown", error.message
     free = free_mb(call.rag.paths.data)
