@@ -9,6 +9,7 @@ import os
 import sys
 
 _ARENA_MAX = -8  # M_ARENA_MAX of malloc.h
+_THRESHOLDS = gc.get_threshold()
 
 
 def share_arenas() -> None:
@@ -29,11 +30,14 @@ def return_memory() -> None:
 
 
 def settle() -> None:
-    """Let the collector pass over all that is loaded by now: it stays as long as the process, and looking through it
-    holds up every thread for a tenth of a second and more. Garbage among it stays as well, so do this once."""
+    """Let the collector pass over all that is loaded by now: it stays as long as the process. Garbage among it stays as
+    well, so do this once. What comes later it looks through whole a tenth as often: each time holds up every thread,
+    for a tenth of a second where a server remembers what it has read."""
     gc.freeze()
+    gc.set_threshold(*_THRESHOLDS[:2], 10 * _THRESHOLDS[2])
 
 
 def unsettle() -> None:
-    """Let the collector see everything again."""
+    """Let the collector see everything again, as often as before."""
     gc.unfreeze()
+    gc.set_threshold(*_THRESHOLDS)
