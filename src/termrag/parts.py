@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from termrag.embedders import Embedder
     from termrag.followup import Resolved
     from termrag.ingest import Tools
-    from termrag.ledger import Ledger
+    from termrag.ledger import Ledger, Overview
     from termrag.models import Shelf
     from termrag.retrieval import Mode
     from termrag.stores import Identity, Searchable, Store
@@ -55,7 +55,7 @@ class Parts:
         self._store: Store | None = None
         self._embedder: Embedder | None = None
         self._shelf: Shelf | None = None
-        self._languages: tuple[tuple[int, ...], tuple[str, ...]] = ((), ())
+        self._overview: tuple[tuple[int, ...], Overview | None] = ((), None)
         self._lender = lender
         self.chats: Chats = lender.chats if lender else Chats(self.shelf, environ, Prefixes(paths.prefixes))
 
@@ -341,20 +341,26 @@ class Parts:
         with self.open_ledger() as ledger:
             return ledger.content_hashes(document_ids)
 
-    def languages(self) -> tuple[str, ...]:
-        """The library's languages, most frequent first; a reader without the ledger does without them."""
-        if not self.has_library():
-            return ()
-        from termrag.ledger import Ledger
+    def overview(self) -> Overview:
+        """Of the ledger, read again only after a change; a reader without one does without what it says."""
+        from termrag.ledger import Ledger, Overview
 
+        if not self.has_library():
+            return Overview((), lacks_vectors=False)
         state = Ledger.state_of(self.library_folder)  # before reading: what comes in between is read twice
-        if self._languages[0] != state:
+        known_state, known = self._overview
+        if known is None or known_state != state:
             with self.open_ledger() as ledger:
-                self._languages = (state, tuple(ledger.languages()))
-        return self._languages[1]
+                known = ledger.overview()
+            self._overview = (state, known)
+        return known
+
+    def languages(self) -> tuple[str, ...]:
+        """The library's languages, most frequent first."""
+        return self.overview().languages
 
     def unembedded(self, document_ids: Collection[str]) -> Collection[str]:
-        if not self.has_library():
+        if not self.overview().lacks_vectors:
             return ()
         with self.open_ledger() as ledger:
             return ledger.unembedded(document_ids)
@@ -362,10 +368,10 @@ class Parts:
     def notices(self) -> tuple[str, ...]:
         """What whoever asks should know of the library."""
         found = [self._store.notice] if self._store is not None and self._store.notice else []
-        if self.has_library():
+        if self.overview().lacks_vectors:
             with self.open_ledger() as ledger:
-                counts = ledger.counts() if ledger.waiting_chunks() else None
-            if counts is not None:
+                counts = ledger.counts()
+            if counts.unembedded:
                 found.append(f"{counts.unembedded} of {counts.indexed} documents are found by their words only so far")
         return tuple(found)
 

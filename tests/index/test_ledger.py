@@ -60,7 +60,7 @@ def test_documents_are_found_by_glob_in_the_order_of_their_paths(ledger: Ledger)
         put(ledger, f"{number}" * 32, path)
     assert [each.path for each in ledger.documents(["/docs/*", "*.txt"])] == ["/docs/a.txt", "/docs/b.md"]
     assert [each.path for each in ledger.documents(["/docs"])] == ["/docs/a.txt", "/docs/b.md", "/docs/sub/c.md"]
-    assert ledger.languages() == ["de", "en"]
+    assert ledger.overview().languages == ("de", "en")
 
 
 def test_an_unknown_or_ambiguous_reference_is_not_found(ledger: Ledger) -> None:

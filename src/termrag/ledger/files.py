@@ -59,6 +59,15 @@ class Counts:
     unembedded: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """What each search asks: the languages of the indexed documents, most frequent first, the unknown one left out, and
+    whether any of them lacks vectors."""
+
+    languages: tuple[str, ...]
+    lacks_vectors: bool
+
+
 class Ledger:
     """One open ledger. `folder` is the library's; it is made private if it is not there."""
 
@@ -167,13 +176,13 @@ class Ledger:
                 [(each.id, each.content_hash) for each in entries],
             )
 
-    def languages(self) -> list[str]:
-        """The languages of the indexed documents, most frequent first; the unknown one is left out."""
+    def overview(self) -> Overview:
         rows = self._db.execute(
             "SELECT language FROM documents WHERE state = 'indexed' AND language != '' "
             "GROUP BY language ORDER BY sum(chunks) DESC, language"
         )
-        return [language for (language,) in rows]
+        languages = tuple(language for (language,) in rows)
+        return Overview(languages, bool(self.waiting(1)))
 
     # --- files, as the ingest sees them --------------------------------------------------------------------------
 

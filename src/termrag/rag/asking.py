@@ -106,7 +106,7 @@ class Asking(Door):
     def _finder(
         self, filters: Filters, texts: Sequence[Handed], resolved: Resolved
     ) -> Callable[[str], Later[Evidence]]:
-        parts, embed, later = self._parts, self._embed_elsewhere, self._searches.later
+        parts, embed, later = self._parts, self._embed_elsewhere, self._evidence.later
         if texts:
             return lambda question: later(parts.evidence_in, texts, question, embed)
         return lambda question: later(parts.evidence, question, filters, resolved, embed)

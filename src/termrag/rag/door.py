@@ -1,7 +1,7 @@
 """What every part of the façade works with: settings, the lanes, and the parts behind them.
 
 `models` computes, `disk` reads and writes documents, `looks` is for what must not wait for either: it opens no store
-and no model.
+and no model. Who searches waits for others who do, in `searches`; what answers rest on is found beside, in `evidence`.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SEARCHES = 4  # at once: much of one is waiting, for the models lane and for the store
+QUESTIONS = 2  # whose evidence is looked for at once: they wait longer for the model than for this
 
 
 class Door:
@@ -46,6 +47,7 @@ class Door:
         self._host = host
         self._models: Lane = host._models if host else Lane("models")
         self._searches: Lane = host._searches if host else Lane("searches", SEARCHES)
+        self._evidence: Lane = host._evidence if host else Lane("evidence", QUESTIONS)
         self._disk: Lane = host._disk if host else Lane("disk")
         self._looks: Lane = host._looks if host else Lane("looks")
         self._parts = self._made_parts(members or {})
@@ -63,7 +65,8 @@ class Door:
 
     async def __aexit__(self, *_: object) -> None:
         if not self._host:
-            await asyncio.to_thread(self._searches.close)  # a search still in hand would open all again
+            for lane in (self._searches, self._evidence):
+                await asyncio.to_thread(lane.close)  # a search still in hand would open all again
         await self._models.run(self._parts.close_models)
         await self._disk.run(self._parts.close)
         if not self._host:

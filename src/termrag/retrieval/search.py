@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import PurePath
@@ -26,6 +27,7 @@ _CROWDED = 0.1  # below this share of chunks that are not their document's only 
 _LIFT = 1.25  # for documents that the last answers cite: enough to pass those that the rules of fusion put just above
 _LATE = 8  # chunks without vectors that a search computes itself: a quarter of a second on a CPU
 _JUDGED = 5  # best chunks of each leg: they tell in what language and form the answer is written
+_beside = ThreadPoolExecutor(8, thread_name_prefix="words")
 
 
 def search(
@@ -56,13 +58,14 @@ def search(
         count_tokens = None  # who brings a vector trusts it: what our tokenizer makes of the words says nothing of it
     filters, depth = filters or Filters(), max(settings.candidates, limit)
     wanted = keywords(query, languages)
-    by_words = store.search_terms(query_terms(query, languages), depth, filters) if mode != "vector" else []
+    found_words = _begin_words(store, query_terms(query, languages) if mode != "vector" else "", depth, filters)
     by_vector: Sequence[Found] = []
     if mode != "text":
         vector = embed([query])[0] if vector is None else vector
         by_vector = store.search_vector(vector, depth, filters)
-        late = _without_vector(by_words[:_LATE], by_vector, unembedded)
+        late = _without_vector(found_words()[:_LATE], by_vector, unembedded)
         by_vector = _with_late(by_vector, late, vector, embed)[:depth]
+    by_words = found_words()
     weight = {"vector": 1.0, "text": 0.0}.get(mode)
     if weight is None:
         best = {found.chunk.chunk_id: found.chunk.text for found in (*by_words[:_JUDGED], *by_vector[:_JUDGED])}
@@ -75,6 +78,11 @@ def search(
         if seen.is_new(hit.chunk):
             hits.append(_with_coverage(hit, wanted))
     return hits
+
+
+def _begin_words(store: Searchable, terms: str, depth: int, filters: Filters) -> Callable[[], Sequence[Found]]:
+    """Look the words up while the query is embedded; what is returned waits for what they find."""
+    return _beside.submit(store.search_terms, terms, depth, filters).result if terms else tuple
 
 
 def lift(hits: Sequence[Hit], document_ids: Collection[str]) -> list[Hit]:
