@@ -27,7 +27,7 @@ _CROWDED = 0.1  # below this share of chunks that are not their document's only 
 _LIFT = 1.25  # for documents that the last answers cite: enough to pass those that the rules of fusion put just above
 _LATE = 8  # chunks without vectors that a search computes itself: a quarter of a second on a CPU
 _JUDGED = 5  # best chunks of each leg: they tell in what language and form the answer is written
-_beside = ThreadPoolExecutor(8, thread_name_prefix="words")
+_beside = ThreadPoolExecutor(8, thread_name_prefix="words")  # threads begin with the first search
 
 
 def search(
