@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import stat
+from contextlib import suppress
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
+
+from termrag import light
 
 # Where relative paths count from on behalf of another process; None: from this one's working directory.
 working_folder: ContextVar[str | None] = ContextVar("working_folder", default=None)
 
 
-@dataclass(frozen=True, slots=True)
+@light.dataclass(frozen=True, slots=True)
 class Paths:
     """Absolute folders; `make` creates them private to the user."""
 
@@ -103,13 +107,27 @@ def default_paths() -> Paths:
     from platformdirs import PlatformDirs
 
     dirs = PlatformDirs("termrag", appauthor=False)
+    login = _runtime_of_login()
     return Paths(
         config=dirs.user_config_path,
         data=dirs.user_data_path,
         cache=dirs.user_cache_path,
         state=dirs.user_state_path,
-        runtime=dirs.user_runtime_path,
+        runtime=login / "termrag" if login else dirs.user_state_path / "run",
     )
+
+
+def _runtime_of_login() -> Path | None:
+    """The folder that goes when this user logs out, if there is one that belongs to them and is closed to others: in a
+    container, say, there is none, and a name in the shared temporary folder could be taken by anyone."""
+    for name in (os.environ.get("XDG_RUNTIME_DIR", ""), f"/run/user/{os.geteuid()}"):
+        folder = Path(name)
+        with suppress(OSError):
+            about = folder.lstat()
+            is_mine = stat.S_ISDIR(about.st_mode) and about.st_uid == os.geteuid()
+            if folder.is_absolute() and is_mine and not about.st_mode & 0o077:
+                return folder
+    return None
 
 
 def in_words(path: Path) -> str:
