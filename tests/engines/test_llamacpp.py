@@ -15,6 +15,7 @@ import pytest
 
 from termrag.engines import Piece
 from termrag.engines.llamacpp import LlamaCppEngine
+from termrag.engines.llamacpp_run import request_body
 from termrag.errors import EngineFailed, ModelMissing
 from termrag.records import Message, Sampling
 
@@ -55,6 +56,13 @@ def test_text_equals_llama_cpps_own_completion(tiny: LlamaCppEngine, tiny_gguf: 
     result = run(tiny, QUESTION, max_tokens=40)
     assert result.text == text
     assert result.usage.prompt_tokens == prompt_tokens
+
+
+def test_a_greedy_answer_asks_for_the_likeliest_token_whatever_else_is_set(tiny: LlamaCppEngine):
+    """`top_p` alone would put the vocabulary in order for each token: a tenth of the starter's speed."""
+    plain, narrowed = (request_body(QUESTION, each) for each in (Sampling(), Sampling(top_p=0.5, top_k=9, min_p=0.2)))
+    assert narrowed == plain
+    assert run(tiny, QUESTION, max_tokens=40, top_p=0.5).text == run(tiny, QUESTION, max_tokens=40).text
 
 
 @on_linux
@@ -206,6 +214,7 @@ def test_an_interpreter_may_exit_in_the_middle_of_an_answer(tiny_gguf: Path, end
 import sys
 from pathlib import Path
 from termrag.engines.llamacpp import LlamaCppEngine
+from termrag.engines.llamacpp_run import request_body
 from termrag.records import Message, Sampling
 engine = LlamaCppEngine(Path({str(tiny_gguf)!r}), model="tiny", context_tokens=2048)
 stream = engine.stream([Message("user", "word")], Sampling(max_tokens=1900))
@@ -226,6 +235,7 @@ def test_openmp_is_told_to_wait_quietly_unless_the_user_says_otherwise(tiny_gguf
 import os
 from pathlib import Path
 from termrag.engines.llamacpp import LlamaCppEngine
+from termrag.engines.llamacpp_run import request_body
 LlamaCppEngine(Path({str(tiny_gguf)!r}), model="tiny", context_tokens=512).load()
 print(os.environ["GOMP_SPINCOUNT"])
 """
@@ -245,6 +255,7 @@ def test_engines_that_are_freed_at_once_do_not_hang(tiny_gguf: Path):
     code = f"""
 from pathlib import Path
 from termrag.engines.llamacpp import LlamaCppEngine
+from termrag.engines.llamacpp_run import request_body
 for _ in range(12):
     engine = LlamaCppEngine(Path({str(tiny_gguf)!r}), model="tiny", context_tokens=512)
     engine.load()

@@ -133,10 +133,11 @@ class Feed(Generic[T]):
         self._told = 0.0
 
     def put(self, item: T, *, may_wait_s: float = 0.0) -> None:
-        """Add an item. One that `may_wait_s` tells nobody who was told so short a time ago; the next one will."""
+        """Add an item. One that `may_wait_s` tells nobody who was told in the same stretch of that length; the next one
+        will. Stretches begin at the same times for every feed: those that are fed in step wake their reader once."""
         self._items.put(item)
         now = time.monotonic()
-        if now - self._told < may_wait_s:
+        if may_wait_s and now // may_wait_s == self._told // may_wait_s:
             return
         wanted, self._wanted = self._wanted, None
         if wanted is not None:

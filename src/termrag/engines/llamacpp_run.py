@@ -116,7 +116,9 @@ def together(events: Iterable[EngineEvent | EngineFailed]) -> Iterator[EngineEve
 
 def request_body(messages: Sequence[Message], sampling: Sampling) -> dict[str, Any]:
     """The request, as llama-server spells it. Without the stop strings: what it holds back for them is lost where the
-    answer ends otherwise."""
+    answer ends otherwise. Of greedy sampling only the likeliest token matters, whatever else is set: llama.cpp would
+    put the whole vocabulary in order for `top_p` first, at every token."""
+    is_greedy = sampling.temperature <= 0
     return {
         "messages": plain(messages),
         "chat_template_kwargs": dict(TEMPLATE_VALUES),
@@ -126,9 +128,9 @@ def request_body(messages: Sequence[Message], sampling: Sampling) -> dict[str, A
         "timings_per_token": True,
         "cache_prompt": True,
         "temperature": sampling.temperature,
-        "top_p": sampling.top_p,
-        "top_k": sampling.top_k,
-        "min_p": sampling.min_p,
+        "top_p": 1.0 if is_greedy else sampling.top_p,
+        "top_k": 1 if is_greedy else sampling.top_k,
+        "min_p": 0.0 if is_greedy else sampling.min_p,
         "repeat_penalty": sampling.repetition_penalty,
         "repeat_last_n": REPETITION_WINDOW,
         "seed": -1 if sampling.seed is None else sampling.seed,
