@@ -11,10 +11,11 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
+from termrag import light
 from termrag.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def _setting(
     return field(default=default, metadata={"doc": doc, "low": low, "high": high, "one_of": one_of})
 
 
-@dataclass(frozen=True, slots=True)
+@light.dataclass(frozen=True, slots=True)
 class LibrarySettings:
     path: str = _setting("", "Folder of the index; empty: the platform's data folder.")
     collection: str = _setting("", "Named library that is meant where none is named; empty: the default one.")
@@ -41,7 +42,7 @@ class LibrarySettings:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@light.dataclass(frozen=True, slots=True)
 class QdrantSettings:
     url: str = _setting("", "Qdrant server, such as http://localhost:6333; empty: embedded in the library's folder.")
     collection: str = _setting("termrag", "Collection that holds the library.")
@@ -61,7 +62,7 @@ class QdrantSettings:
     patience_s: float = _setting(120.0, "An add waits so long for a server that does not answer.", low=0, high=86_400)
 
 
-@dataclass(frozen=True, slots=True)
+@light.dataclass(frozen=True, slots=True)
 class LanceSettings:
     uri: str = _setting(
         "", "Where the tables lie, if not in the library's folder: s3://bucket/prefix, gs://bucket/prefix, a folder."
@@ -71,7 +72,7 @@ class LanceSettings:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@light.dataclass(frozen=True, slots=True)
 class ModelSettings:
     engine: str = _setting(
         "auto", "What runs the chat model.", one_of=("auto", "mlx", "llamacpp", "openai", "scripted")
@@ -88,7 +89,7 @@ class ModelSettings:
     script_tokens_per_s: float = _setting(0.0, "How fast it speaks; 0: at once.", low=0, high=1_000_000)
 
 
-@dataclass(frozen=True, slots=True)
+@light.dataclass(frozen=True, slots=True)
 class OpenAISettings:
     url: str = _setting("", "Base URL of an OpenAI-compatible endpoint, such as http://localhost:8000/v1.")
     model: str = _setting("", "Chat model to ask for there.")
@@ -97,7 +98,7 @@ class OpenAISettings:
     timeout_s: float = _setting(120.0, "Longest silence to accept from the endpoint.", low=0.1, high=3600)
 
 
-@dataclass(frozen=True, slots=True)
+@light.dataclass(frozen=True, slots=True)
 class GenerationSettings:
     temperature: float = _setting(0.0, "0 is greedy and repeatable.", low=0, high=5)
     top_p: float = _setting(0.95, "Nucleus sampling; 1 is off.", low=0, high=1)
@@ -122,7 +123,7 @@ class GenerationSettings:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@light.dataclass(frozen=True, slots=True)
 class RetrievalSettings:
     candidates: int = _setting(100, "Chunks each leg of the search brings to the fusion.", low=1, high=10_000)
     passages: int = _setting(4, "Passages that go into a prompt.", low=1, high=50)
@@ -132,7 +133,7 @@ class RetrievalSettings:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@light.dataclass(frozen=True, slots=True)
 class DocumentSettings:
     chunk_tokens: int = _setting(256, "Longest chunk, in tokens of the embedding model.", low=32, high=8192)
     max_file_mb: int = _setting(200, "Larger files are refused before they are opened.", low=1, high=1_000_000)
@@ -141,7 +142,7 @@ class DocumentSettings:
     exclude: tuple[str, ...] = _setting((), "Patterns in .gitignore form that are never indexed.")
 
 
-@dataclass(frozen=True, slots=True)
+@light.dataclass(frozen=True, slots=True)
 class WatchSettings:
     sweep_s: float = _setting(900.0, "A full look at every watched folder at least so often.", low=1, high=86_400)
     poll_s: float = _setting(
@@ -151,7 +152,7 @@ class WatchSettings:
     idle_s: float = _setting(120.0, "Unload the embedding model after so long without work.", low=1, high=86_400)
 
 
-@dataclass(frozen=True, slots=True)
+@light.dataclass(frozen=True, slots=True)
 class ServerSettings:
     host: str = _setting(
         "127.0.0.1", "Address to listen on; other machines reach the server only if it is not loopback."
@@ -192,13 +193,13 @@ class ServerSettings:
     traces_url: str = _setting("", "OpenTelemetry collector (OTLP over HTTP) that gets traces; empty: none.")
 
 
-@dataclass(frozen=True, slots=True)
+@light.dataclass(frozen=True, slots=True)
 class TuiSettings:
     theme: str = _setting("auto", "Theme of the full-screen chat; auto: dark or light as the terminal is.")
     reading_width: int = _setting(110, "Widest lines of the conversation, in cells.", low=40, high=500)
 
 
-@dataclass(frozen=True, slots=True)
+@light.dataclass(frozen=True, slots=True)
 class SessionSettings:
     save: bool = _setting(True, "Keep questions and answers; --no-save leaves out one.")
     recall: bool = _setting(False, "Let answers remember other conversations that speak of the question.")
@@ -210,7 +211,7 @@ class SessionSettings:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@light.dataclass(frozen=True, slots=True)
 class Config:
     """All settings, checked. `source` names the file they came from, for error messages."""
 
@@ -257,7 +258,7 @@ def read_settings(file: Path) -> dict[str, Any]:
         raise ConfigError(f"{file}: {error}", "termrag config edit") from error
 
 
-@dataclass(frozen=True, slots=True)
+@light.dataclass(frozen=True, slots=True)
 class Setting:
     """What may be set and what it means. `kind` is int, float, str, bool or tuple[str, ...]; no bound is None."""
 

@@ -5,8 +5,7 @@ An event reports, an exception ends: one bad PDF is a Failed event, a missing mo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from termrag import light
 from termrag.indexstate import IndexReport
 from termrag.records import Answer, Passage, Sentence
 from termrag.turns import Turn
@@ -14,24 +13,24 @@ from termrag.turns import Turn
 # --- asking ------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@light.dataclass(frozen=True, slots=True)
 class Started:
     """The question is kept: always the first event of a question of a session."""
 
     turn: Turn
 
 
-@dataclass(frozen=True, slots=True)
+@light.dataclass(frozen=True, slots=True)
 class Searching:
     question: str
 
 
-@dataclass(frozen=True, slots=True)
+@light.dataclass(frozen=True, slots=True)
 class Retrieved:
     passages: tuple[Passage, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@light.dataclass(frozen=True, slots=True)
 class Refused:
     """The gate said no: nothing is generated. `nearest` are the passages that came closest."""
 
@@ -39,19 +38,19 @@ class Refused:
     nearest: tuple[Passage, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@light.dataclass(frozen=True, slots=True)
 class Loading:
     model: str
 
 
-@dataclass(frozen=True, slots=True)
+@light.dataclass(frozen=True, slots=True)
 class Notice:
     """Something the user should know that is no failure, such as a smaller model standing in for the chosen one."""
 
     message: str
 
 
-@dataclass(frozen=True, slots=True)
+@light.dataclass(frozen=True, slots=True)
 class Reading:
     """The prompt is being evaluated: `done` of `total` tokens."""
 
@@ -59,7 +58,7 @@ class Reading:
     total: int
 
 
-@dataclass(frozen=True, slots=True)
+@light.dataclass(frozen=True, slots=True)
 class Token:
     """A piece of text as generated, of some `tokens`. Pieces join to the whole answer before cleaning."""
 
@@ -67,7 +66,7 @@ class Token:
     tokens: int = 1
 
 
-@dataclass(frozen=True, slots=True)
+@light.dataclass(frozen=True, slots=True)
 class Checked:
     """A sentence is finished and has been held against the passages. `mark` is what a face shows right after its last
     visible character: the numbers of its citations with the space before them, or nothing."""
@@ -76,7 +75,7 @@ class Checked:
     mark: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@light.dataclass(frozen=True, slots=True)
 class Answered:
     """Always the last event of a question, also of a refused or stopped one."""
 
@@ -86,7 +85,7 @@ class Answered:
 # --- ingesting ---------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@light.dataclass(frozen=True, slots=True)
 class Planned:
     add: int
     change: int
@@ -96,7 +95,7 @@ class Planned:
     size_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
+@light.dataclass(frozen=True, slots=True)
 class Indexed:
     """`embedded` of the document's `chunks` were computed; the others' vectors were known already."""
 
@@ -107,7 +106,7 @@ class Indexed:
     warnings: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@light.dataclass(frozen=True, slots=True)
 class Embedded:
     """Documents that were searchable by their words alone have their vectors now."""
 
@@ -115,31 +114,31 @@ class Embedded:
     chunks: int
 
 
-@dataclass(frozen=True, slots=True)
+@light.dataclass(frozen=True, slots=True)
 class Skipped:
     path: str
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@light.dataclass(frozen=True, slots=True)
 class Failed:
     path: str
     message: str
     hint: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@light.dataclass(frozen=True, slots=True)
 class Moved:
     old: str
     new: str
 
 
-@dataclass(frozen=True, slots=True)
+@light.dataclass(frozen=True, slots=True)
 class Removed:
     path: str
 
 
-@dataclass(frozen=True, slots=True)
+@light.dataclass(frozen=True, slots=True)
 class Held:
     """So many documents of a folder have no file any more that it may be a mistake: they stay until a second sweep
     finds the same."""
@@ -148,7 +147,7 @@ class Held:
     count: int
 
 
-@dataclass(frozen=True, slots=True)
+@light.dataclass(frozen=True, slots=True)
 class Progress:
     """`eta_s` is None until there is a rate to compute it from."""
 
@@ -160,7 +159,7 @@ class Progress:
     current: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@light.dataclass(frozen=True, slots=True)
 class Finished:
     """Always the last event of a run. Files, except `chunks` and `embedded`."""
 
@@ -179,7 +178,7 @@ class Finished:
 IngestEvent = Planned | Notice | Held | Indexed | Embedded | Skipped | Failed | Moved | Removed | Progress | Finished
 
 
-@dataclass(frozen=True, slots=True)
+@light.dataclass(frozen=True, slots=True)
 class Rested:
     """A watcher has had nothing to do for a while, and has given back the memory that it could."""
 
@@ -187,7 +186,7 @@ class Rested:
 # --- the index as a whole ----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@light.dataclass(frozen=True, slots=True)
 class Copying:
     """`done` of `total` chunks, or bytes where the stage is `checking files`; `eta_s` is None until there is a rate."""
 
@@ -198,7 +197,7 @@ class Copying:
     eta_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@light.dataclass(frozen=True, slots=True)
 class Copied:
     """An index, or a file set of one, is complete at `place`: always the last event of what copies one."""
 
@@ -210,7 +209,7 @@ class Copied:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@light.dataclass(frozen=True, slots=True)
 class Examined:
     """Ledger and store have been held against each other."""
 
@@ -220,21 +219,21 @@ class Examined:
 # --- fetching models ---------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@light.dataclass(frozen=True, slots=True)
 class Downloading:
     file: str
     done_bytes: int
     total_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
+@light.dataclass(frozen=True, slots=True)
 class Preparing:
     """A fetched model is being turned into the form that its engine loads."""
 
     what: str
 
 
-@dataclass(frozen=True, slots=True)
+@light.dataclass(frozen=True, slots=True)
 class Verified:
     file: str
     path: str

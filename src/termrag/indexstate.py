@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from termrag import light
 
 
-@dataclass(frozen=True, slots=True)
+@light.dataclass(frozen=True, slots=True)
 class IndexStats:
     """`documents` and `chunks` are the ledger's, `stored_*` the store's; `waiting` documents lack vectors. `place` is a
     folder or a URI. An empty `vector_index` means that every vector is compared: right for a small library."""
@@ -27,7 +27,7 @@ class IndexStats:
     analyzer: str
 
 
-@dataclass(frozen=True, slots=True)
+@light.dataclass(frozen=True, slots=True)
 class Problem:
     """One thing that ledger and store do not agree on. `kind` is orphan, missing, differs, vectors, counts, unfinished
     or recall; `mended` says what was done about it, or is empty."""
@@ -39,7 +39,7 @@ class Problem:
     mended: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@light.dataclass(frozen=True, slots=True)
 class IndexReport:
     """What `index verify` found. `recall` is the share of the exact 10 nearest that the index finds, 0 to 1; None for
     an index without vectors."""

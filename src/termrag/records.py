@@ -7,7 +7,7 @@ character offsets from 0 (end exclusive), token counts of the embedder's tokeniz
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from termrag import light
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 # --- documents -------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@light.dataclass(frozen=True, slots=True)
 class PageMark:
     """Where a page begins in a content's text: `number` is physical, from 1; `label` is what the page calls itself."""
 
@@ -33,7 +33,7 @@ class PageMark:
     label: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@light.dataclass(frozen=True, slots=True)
 class Content:
     """The text of one file as a reader gives it.
 
@@ -54,7 +54,7 @@ class Content:
     warnings: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@light.dataclass(frozen=True, slots=True)
 class Chunk:
     """One piece of a document, as chunking cuts it: `text` is `content.text[start_char:end_char]`, except that a
     table cut in several pieces repeats its header row in front of each later piece."""
@@ -71,7 +71,7 @@ class Chunk:
     tokens: int
 
 
-@dataclass(frozen=True, slots=True)
+@light.dataclass(frozen=True, slots=True)
 class GivenChunk:
     """A piece of a text that came cut. `vector`, of any length but 0, stands in place of its embedding; None where that
     is still to be computed."""
@@ -80,7 +80,7 @@ class GivenChunk:
     vector: tuple[float, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@light.dataclass(frozen=True, slots=True)
 class Document:
     """A file that the library knows. `id` is given once and follows the file through renames. `unembedded` of its
     chunks are found by their words only, until their vectors are computed."""
@@ -136,7 +136,7 @@ class IndexedChunk:
         return f"{self.document_id}#{self.position:06d}"
 
 
-@dataclass(frozen=True, slots=True)
+@light.dataclass(frozen=True, slots=True)
 class Row:
     """What is written to a store: an indexed chunk, the analysed words that full-text search sees, its vector; None
     while it is not computed yet."""
@@ -146,7 +146,7 @@ class Row:
     vector: NDArray[np.float32] | None
 
 
-@dataclass(frozen=True, slots=True)
+@light.dataclass(frozen=True, slots=True)
 class Filters:
     """Which chunks a search may see. Empty fields do not limit; several fields all hold; entries within one are or-ed.
 
@@ -189,7 +189,7 @@ class Hit:
     scores: Scores
 
 
-@dataclass(frozen=True, slots=True)
+@light.dataclass(frozen=True, slots=True)
 class Passage:
     """What goes into a prompt under one number: a hit, merged with its neighbours under the same heading."""
 
@@ -215,7 +215,7 @@ class Passage:
         return place(self)
 
 
-@dataclass(frozen=True, slots=True)
+@light.dataclass(frozen=True, slots=True)
 class Citation:
     """Ties a sentence to the passage it rests on; `quote` is the span of the passage that carries it."""
 
@@ -249,7 +249,7 @@ def place(where: IndexedChunk | Passage | Citation) -> str:
     return f"{name} § {where.heading}" if where.heading else name
 
 
-@dataclass(frozen=True, slots=True)
+@light.dataclass(frozen=True, slots=True)
 class Sentence:
     """One finished sentence of an answer. `text` is as generated; faces add the citation numbers."""
 
@@ -260,7 +260,7 @@ class Sentence:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@light.dataclass(frozen=True, slots=True)
 class Message:
     """One turn of a conversation. `role` is system, user or assistant."""
 
@@ -268,7 +268,7 @@ class Message:
     content: str
 
 
-@dataclass(frozen=True, slots=True)
+@light.dataclass(frozen=True, slots=True)
 class Sampling:
     """How tokens are chosen. `temperature` 0 is greedy; `top_k` 0 and `min_p` 0 are off; `seed` None is random."""
 
@@ -282,7 +282,7 @@ class Sampling:
     stop: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@light.dataclass(frozen=True, slots=True)
 class Usage:
     """Token counts of the chat model's own tokenizer, and the timings of one generation.
 
@@ -298,7 +298,7 @@ class Usage:
     prompt_tokens_per_second: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@light.dataclass(frozen=True, slots=True)
 class BudgetLine:
     """One entry of the context ledger: what it was, what it cost, and why it was left out (empty: it went in)."""
 
@@ -307,7 +307,7 @@ class BudgetLine:
     cut: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@light.dataclass(frozen=True, slots=True)
 class Budget:
     """What went into the prompt. `total` is the exact token count of the prompt and the sum of what went in."""
 
@@ -316,7 +316,7 @@ class Budget:
     lines: tuple[BudgetLine, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@light.dataclass(frozen=True, slots=True)
 class Answer:
     """A finished answer. `text` is what the model said, cleaned, without citation marks; `cited_text` has them."""
 
@@ -351,7 +351,7 @@ class Answer:
 # --- state of the whole ----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@light.dataclass(frozen=True, slots=True)
 class ModelInfo:
     """A model of the catalogue (or a path or URL the user gave) as this machine has it.
 
@@ -375,7 +375,7 @@ class ModelInfo:
         return bool(self.files)
 
 
-@dataclass(frozen=True, slots=True)
+@light.dataclass(frozen=True, slots=True)
 class Status:
     """What `termrag status` shows."""
 

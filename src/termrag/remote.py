@@ -16,11 +16,11 @@ import stat
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from termrag import __version__, codec
+from termrag import __version__, codec, light
 from termrag.errors import HostLost
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ _LOST = "the warm host ended before it was done"
 _ALONE = "termrag serve --background starts it again; --no-host does without"
 
 
-@dataclass(frozen=True, slots=True)
+@light.dataclass(frozen=True, slots=True)
 class HostInfo:
     """What a host says of itself. `likeness` is equal where library and settings are; see `likeness`."""
 

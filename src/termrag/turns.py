@@ -6,14 +6,15 @@ Times are seconds since the epoch.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from termrag import light
 from termrag.kinds import Freshness as Freshness
 from termrag.kinds import TurnState as TurnState
 from termrag.records import Answer, Message
 
 
-@dataclass(frozen=True, slots=True)
+@light.dataclass(frozen=True, slots=True)
 class Turn:
     """One question with its answer. `query` is what was searched: the question, or what a follow-up was resolved to.
 
@@ -33,7 +34,7 @@ class Turn:
     parent_id: str = ""  # the turn before it on this branch
 
 
-@dataclass(frozen=True, slots=True)
+@light.dataclass(frozen=True, slots=True)
 class SessionInfo:
     """A conversation as a list shows it. `snippet` is where a search found its words."""
 
@@ -47,7 +48,7 @@ class SessionInfo:
     snippet: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@light.dataclass(frozen=True, slots=True)
 class Session:
     """A conversation with its turns in order; those of the current branch."""
 
