@@ -1,14 +1,14 @@
 """What the server costs over what it serves, as ratios within one run.
 
-    python bench/server.py [--rounds 5] [--tokens 64] [--only stream health search eight]
+    python bench/server.py [--rounds 5] [--tokens 64] [--only stream health search eight] [--engine llamacpp]
 
 A server in a process of its own, with the starter models over the sample documents; the same models in this process to
 set it against. `stream` is tokens per second as the reader of a stream sees them against the engine in this process
 (target: at least 0.95). `health` is the time of /health while four answers stream (p99 at most 10 ms), and
 while nothing does. `search` is how much longer a search over HTTP takes than the façade's (at most 3 ms). `eight` sets
-eight answers at once, asked from another process, against llama.cpp's own aggregate with the same eight slots (at least
-0.95; one engine for both sides, so this server runs here), and the slowest of the eight against their median (at most
-1.5). Sides take turns, and the median of the rounds counts. Every line is JSON.
+eight answers at once, asked from another process, against the aggregate of llama.cpp's own calls, or of mlx-lm's own
+batch, with as many slots (at least 0.95; one engine for both sides, so this server runs here), and the slowest of the
+eight against their median (at most 1.5). Sides take turns, and the median of the rounds counts. Every line is JSON.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from serving import ROOT, Running, Timed, ask, home, serving, settings
 from termrag.engines import Done, Engine, Piece
 from termrag.engines.llamacpp import LlamaCppEngine
 from termrag.engines.llamacpp_run import request_body
+from termrag.engines.mlx import MLXEngine
 from termrag.prompt import GENERAL, pack
 from termrag.rag import Rag
 from termrag.records import Message, Sampling
@@ -57,7 +58,7 @@ class Bench:
         self._asked = 0
 
     @property
-    def engine(self) -> LlamaCppEngine:
+    def engine(self) -> Engine:
         return engine_of(self.rag)
 
     def story(self) -> str:
@@ -130,15 +131,14 @@ class Bench:
         }
 
 
-def engine_of(rag: Rag) -> LlamaCppEngine:
+def engine_of(rag: Rag) -> Engine:
     """What is loaded here."""
     chat = rag._parts.chats.current
     assert chat is not None
-    assert isinstance(chat.engine, LlamaCppEngine)
     return chat.engine
 
 
-async def eight(rag: Rag, engine: LlamaCppEngine, rounds: int, tokens: int) -> dict[str, Any]:
+async def eight(rag: Rag, engine: Engine, rounds: int, tokens: int) -> dict[str, Any]:
     """One engine for both sides: two processes with the same model differ by more than what is to be measured. So the
     server runs in this process, and those who ask in another."""
     ratios, slowest = [], []
@@ -157,7 +157,11 @@ async def eight(rag: Rag, engine: LlamaCppEngine, rounds: int, tokens: int) -> d
                 questions = [STORY.format(number=next(numbers)) for _ in range(SLOTS)]
                 if side == "raw":
                     prompts = [packed(engine, question) for question in questions]
-                    sides[side] = await asyncio.to_thread(raw_aggregate, engine._server, prompts, tokens)
+                    if isinstance(engine, MLXEngine):  # knows its models on their own thread alone
+                        sides[side] = await rag._models.run(raw_batch, engine, prompts, tokens)
+                    else:
+                        assert isinstance(engine, LlamaCppEngine)
+                        sides[side] = await asyncio.to_thread(raw_aggregate, engine._server, prompts, tokens)
                     continue
                 crowd.stdin.write(json.dumps({"questions": questions, "tokens": tokens}).encode() + b"\n")
                 told = json.loads(await crowd.stdout.readline())
@@ -168,6 +172,7 @@ async def eight(rag: Rag, engine: LlamaCppEngine, rounds: int, tokens: int) -> d
         await crowd.wait()
     return {
         "what": "eight",
+        "engine": engine.name,
         "ratio": round(statistics.median(ours / raw for ours, raw in ratios), 3),
         "target": "at least 0.95",
         "slowest_of_median": round(statistics.median(slowest), 2),
@@ -261,11 +266,32 @@ def raw_aggregate(server: Any, prompts: list[tuple[Message, ...]], tokens: int) 
     return sum(generated) / (time.perf_counter() - begun)
 
 
+def raw_batch(engine: MLXEngine, prompts: list[tuple[Message, ...]], tokens: int) -> float:
+    """Tokens per second of mlx-lm's own batch."""
+    from mlx_lm.generate import BatchGenerator
+
+    ends = [[each] for each in engine._tokenizer.eos_token_ids]
+    sizes = {"completion_batch_size": len(prompts), "prefill_batch_size": len(prompts)}
+    ids = [engine._ids(messages) for messages in prompts]
+    generator = BatchGenerator(engine._model, stop_tokens=ends, prefill_step_size=engine._step_tokens, **sizes)
+    generated, running = 0, len(prompts)
+    begun = time.perf_counter()
+    generator.insert(ids, [tokens] * len(prompts))
+    while running:
+        _, responses = generator.next()
+        generated += len(responses)
+        running -= sum(bool(response.finish_reason) for response in responses)
+    took_s = time.perf_counter() - begun
+    generator.close()
+    return generated / took_s
+
+
 async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--tokens", type=int, default=64)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--engine", default="llamacpp", choices=["llamacpp", "mlx"])
     parser.add_argument("--crowd", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.crowd:
@@ -275,7 +301,7 @@ async def main() -> None:
         paths = home(Path(folder))
         config = settings(
             {
-                "models": {"engine": "llamacpp", "chat": "smollm2-135m", "context_tokens": 2048},
+                "models": {"engine": options.engine, "chat": "smollm2-135m", "context_tokens": 2048},
                 "server": {
                     "concurrent": SLOTS,
                     "requests_per_minute": 0,
