@@ -41,7 +41,7 @@ _VECTOR_INDEX_ROWS = 50_000  # below, exact search takes tens of milliseconds an
 _LARGE_ROWS = 500_000
 _COMPARED = 600  # vectors of a search that are read and compared exactly
 _MANY_ROWS = 300_000  # compaction rewrites much: do it more seldom
-_FEW_ROWS = 10_000  # it takes a third of a second, and each fragment a millisecond of each search
+_FEW_ROWS = 10_000  # it takes a second at most, and each fragment a millisecond or two of each search
 _REBUILD_GROWTH = 4
 _ALL = 2**31 - 1
 
@@ -330,7 +330,7 @@ class LanceStore:
 
     def maintain(self, *, force: bool = False) -> bool:
         rows = self._read(lambda table: table.count_rows())
-        most_fragments = 50 if rows > _MANY_ROWS else 20 if rows > _FEW_ROWS else 8
+        most_fragments = 50 if rows > _MANY_ROWS else 12 if rows > _FEW_ROWS else 5
         if not force and self._fragments() < most_fragments:
             return False
         size = self._size_bytes()
