@@ -214,7 +214,6 @@ def test_an_interpreter_may_exit_in_the_middle_of_an_answer(tiny_gguf: Path, end
 import sys
 from pathlib import Path
 from termrag.engines.llamacpp import LlamaCppEngine
-from termrag.engines.llamacpp_run import request_body
 from termrag.records import Message, Sampling
 engine = LlamaCppEngine(Path({str(tiny_gguf)!r}), model="tiny", context_tokens=2048)
 stream = engine.stream([Message("user", "word")], Sampling(max_tokens=1900))
@@ -235,7 +234,6 @@ def test_openmp_is_told_to_wait_quietly_unless_the_user_says_otherwise(tiny_gguf
 import os
 from pathlib import Path
 from termrag.engines.llamacpp import LlamaCppEngine
-from termrag.engines.llamacpp_run import request_body
 LlamaCppEngine(Path({str(tiny_gguf)!r}), model="tiny", context_tokens=512).load()
 print(os.environ["GOMP_SPINCOUNT"])
 """
@@ -255,7 +253,6 @@ def test_engines_that_are_freed_at_once_do_not_hang(tiny_gguf: Path):
     code = f"""
 from pathlib import Path
 from termrag.engines.llamacpp import LlamaCppEngine
-from termrag.engines.llamacpp_run import request_body
 for _ in range(12):
     engine = LlamaCppEngine(Path({str(tiny_gguf)!r}), model="tiny", context_tokens=512)
     engine.load()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import importlib
 import sys
 from difflib import get_close_matches
@@ -38,8 +37,6 @@ COMMANDS = {
     "doctor": ("doctor", "Look for problems and say what mends them."),
     "completions": ("completions", "Print the completion script of a shell."),
 }
-
-_OBJECTS_BETWEEN_LOOKS = 20_000
 
 
 class LazyGroup(click.Group):
@@ -131,6 +128,4 @@ def run() -> None:
     """Run the command line and leave with its exit code, whatever native threads are still at."""
     from termrag.cli.output import leave
 
-    # Imports make many objects and hardly any garbage: to look for it as often as usual is a twentieth of a start.
-    gc.set_threshold(_OBJECTS_BETWEEN_LOOKS, *gc.get_threshold()[1:])
     leave(cli)

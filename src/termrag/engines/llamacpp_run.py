@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from termrag.engines import Done, EngineEvent, Piece, Prefill
@@ -118,7 +119,8 @@ def request_body(messages: Sequence[Message], sampling: Sampling) -> dict[str, A
     """The request, as llama-server spells it. Without the stop strings: what it holds back for them is lost where the
     answer ends otherwise. Of greedy sampling only the likeliest token matters, whatever else is set: llama.cpp would
     put the whole vocabulary in order for `top_p` first, at every token."""
-    is_greedy = sampling.temperature <= 0
+    if sampling.temperature <= 0:
+        sampling = replace(sampling, top_k=1, top_p=1.0, min_p=0.0)
     return {
         "messages": plain(messages),
         "chat_template_kwargs": dict(TEMPLATE_VALUES),
@@ -128,9 +130,9 @@ def request_body(messages: Sequence[Message], sampling: Sampling) -> dict[str, A
         "timings_per_token": True,
         "cache_prompt": True,
         "temperature": sampling.temperature,
-        "top_p": 1.0 if is_greedy else sampling.top_p,
-        "top_k": 1 if is_greedy else sampling.top_k,
-        "min_p": 0.0 if is_greedy else sampling.min_p,
+        "top_p": sampling.top_p,
+        "top_k": sampling.top_k,
+        "min_p": sampling.min_p,
         "repeat_penalty": sampling.repetition_penalty,
         "repeat_last_n": REPETITION_WINDOW,
         "seed": -1 if sampling.seed is None else sampling.seed,
