@@ -105,10 +105,11 @@ def measure(kind: str, rows: int, updates: int, queries: int) -> None:
             rows=rows,
             hybrid=told(searched([store], asked, Filters())[0]),
             filtered=told(searched([store], asked, Filters(globs=("/bench/folder3",)))[0]),
-            recall=round(recall(store, [vector for vector, _ in asked[:50]]), 4),
             over_client=against_client(kind, store, asked),
-            rss_mb=rss_mb(),
+            **resident(),  # before the exact searches, which read every vector
+            recall=round(recall(store, [vector for vector, _ in asked[:50]]), 4),
             peak_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+            beside_mb=resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024,  # who makes an index beside
             disk_mb=round(disk_mb(Path(folder))),
             vector_index=store.stats().vector_index,
         )
@@ -241,6 +242,7 @@ def raw_qdrant(store: Any) -> Callable[[NDArray[np.float32], str], None]:
 
     from termrag.stores.points import FOUND_FIELDS
     from termrag.stores.points import asked as weights_of
+    from termrag.stores.qdrant_index import search_params
 
     shard = store._collection._engine.shard
 
@@ -248,8 +250,9 @@ def raw_qdrant(store: Any) -> Callable[[NDArray[np.float32], str], None]:
         sparse = weights_of(words)
         near = edge.Query.Nearest(vector.tolist(), using="dense")
         worded = edge.Query.Nearest(edge.SparseVector(sparse.indices, sparse.values), using="words")
-        for query in (near, worded):
-            for each in shard.query(edge.QueryRequest(limit=CANDIDATES, query=query, with_payload=FOUND_FIELDS)):
+        for query, params in ((near, search_params(CANDIDATES, exact=False)), (worded, None)):
+            request = edge.QueryRequest(limit=CANDIDATES, query=query, params=params, with_payload=FOUND_FIELDS)
+            for each in shard.query(request):
                 each.payload  # noqa: B018 - it is made when it is asked for
 
     return ask
@@ -314,12 +317,13 @@ def name(number: int) -> str:
     return f"{number:032x}"
 
 
-def rss_mb() -> int:
+def resident() -> dict[str, int]:
+    """Megabytes of this process in memory: all of them, and those that are not pages of its files."""
     try:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     except OSError:
-        return 0
-    return pages * resource.getpagesize() // (1 << 20)
+        return {}
+    return {f"{name}_mb": int(lines[key].split()[0]) // 1024 for name, key in (("rss", "VmRSS"), ("own", "RssAnon"))}
 
 
 def disk_mb(folder: Path) -> float:

@@ -76,6 +76,10 @@ class Collection(Protocol):
 
     def count(self, condition: Condition) -> int: ...
 
+    @property
+    def vector_index(self) -> str:
+        """The kind of index over the vectors; empty where all of them are compared."""
+
     def segments(self) -> tuple[int, int, int]:
         """(parts of the files that are better merged, points outside a vector index, bytes on this machine's disk)."""
 

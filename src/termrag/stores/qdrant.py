@@ -399,7 +399,7 @@ class QdrantStore:
             fragments=segments,
             unindexed_rows=unindexed,
             size_bytes=size_bytes,
-            vector_index="HNSW" if self._collection.is_shared else "",
+            vector_index=self._collection.vector_index,
         )
 
     # --- care ----------------------------------------------------------------------------------------------------

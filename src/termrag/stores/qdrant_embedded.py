@@ -1,13 +1,11 @@
 """A collection in a folder, by qdrant-edge: the engine itself, in the one process that owns the folder.
 
 Everything of a process that opens the folder shares one engine. Another process waits a moment, and learns who owns it.
-Searches compare with every vector: some twenty milliseconds for a hundred thousand. More is a server's work.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,17 +13,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from termrag.errors import StoreBusy, StoreUnavailable
-from termrag.stores.collection import KEYWORDS, NUMBERS
+from termrag.stores import qdrant_index
 from termrag.stores.conditions import STAGED, Condition
 from termrag.stores.points import DENSE, WORDS, Held, Point, Sparse
-from termrag.stores.qdrant_engine import OPENING, Engine, join, leave
+from termrag.stores.qdrant_engine import OPENING, Engine, join, leave, write_durably
+from termrag.stores.qdrant_index import Indexing, is_due, outside, search_params
+from termrag.stores.qdrant_indexer import config, field_indexes
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 _TOGETHER = 1000  # points per operation
-_NEVER_KB = 1_000_000_000  # an index over vectors takes minutes to build, and the interpreter stands still meanwhile
 _WORN_ROWS = 20_000  # points written anew: as many lie dead in the files
 _ALL = 1_000_000
 
@@ -64,29 +63,23 @@ class EmbeddedCollection:
         with engine.turn.writing(), _named():
             if engine.shard is not None:
                 engine.shard.close()
-            shutil.rmtree(self._folder / "shard", ignore_errors=True)  # whoever made it was killed half way
-            (self._folder / "shard").mkdir(mode=0o700)
-            engine.shard = edge.EdgeShard.create(str(self._folder / "shard"), _config(dimension))
-            for name in KEYWORDS:
-                engine.shard.update(edge.UpdateOperation.create_field_index(name, edge.KeywordIndexParams()))
-            for name in NUMBERS:
-                whole = edge.IntegerIndexParams(lookup=True, range=True)
-                engine.shard.update(edge.UpdateOperation.create_field_index(name, whole))
+            files = engine.files()
+            shutil.rmtree(files, ignore_errors=True)  # whoever made it was killed half way
+            files.mkdir(mode=0o700)
+            engine.indexed = engine.written = 0
+            engine.shard = edge.EdgeShard.create(str(files), config(dimension))
+            for name, index in field_indexes().items():
+                engine.shard.update(edge.UpdateOperation.create_field_index(name, index))
             engine.shard.flush()
             self.renote(note)
 
     def renote(self, note: Mapping[str, Any]) -> None:
-        part = self._folder / "collection.json.part"
-        with part.open("w", encoding="utf-8") as file:
-            json.dump(note, file)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(self._folder / "collection.json")
+        write_durably(self._folder / "collection.json", json.dumps(note))
 
     @property
     def may_show_staged(self) -> bool:
         engine = self._shared()
-        if engine.shard is None and (self._folder / "shard").is_dir():
+        if engine.shard is None and engine.files().is_dir():
             self._opened(engine)
         return engine.has_leftovers
 
@@ -112,21 +105,24 @@ class EmbeddedCollection:
             yield self._opened(engine)
 
     @contextmanager
-    def _updating(self) -> Iterator[Any]:
+    def _updating(self) -> Iterator[Engine]:
         engine = self._shared()
         with engine.turn.writing(), _named():
-            if not (self._folder / "shard").is_dir():
+            if not engine.files().is_dir():
                 raise StoreUnavailable(f"the index in {self._folder} is gone", "termrag doctor")
-            yield self._opened(engine)
+            self._opened(engine)
+            yield engine
 
     def _opened(self, engine: Engine) -> Any:
         with OPENING:
             if engine.shard is None:
                 import qdrant_edge as edge
 
-                if not (self._folder / "shard").is_dir():
+                engine.sweep()
+                if not engine.files().is_dir():
                     raise StoreUnavailable(f"there is no index in {self._folder}", "termrag add PATH")
-                engine.shard = edge.EdgeShard.load(str(self._folder / "shard"))
+                engine.shard = edge.EdgeShard.load(str(engine.files()))
+                engine.recall()
                 chunks: Condition = {"must": [STAGED, {"key": "position", "range": {"gte": 0}}]}
                 staged = edge.CountRequest(filter=_filter(chunks), exact=True)
                 engine.has_leftovers = engine.shard.count(staged) > 0
@@ -138,33 +134,31 @@ class EmbeddedCollection:
         import qdrant_edge as edge
 
         free = None if only is None else _filter(only)
-        with self._updating() as shard:
+        with self._updating() as engine:
             for start in range(0, len(points), _TOGETHER):
-                made = [
-                    edge.Point(each.id, _vectors(each.words, each.dense), each.payload)
-                    for each in points[start : start + _TOGETHER]
-                ]
-                shard.update(edge.UpdateOperation.upsert_points(made, free))
-            self._shared().written += len(points)
+                part = points[start : start + _TOGETHER]
+                made = [edge.Point(each.id, _vectors(each.words, each.dense), each.payload) for each in part]
+                chunks = sum(bool(each.words.indices) for each in part)  # the rest are notes of ours
+                engine.update(edge.UpdateOperation.upsert_points(made, free), chunks)
 
     def set_payload(self, condition: Condition, payload: Mapping[str, Any]) -> None:
         import qdrant_edge as edge
 
-        with self._updating() as shard:
-            shard.update(edge.UpdateOperation.set_payload_by_filter(_filter(condition), dict(payload)))
+        with self._updating() as engine:
+            engine.update(edge.UpdateOperation.set_payload_by_filter(_filter(condition), dict(payload)))
 
     def show(self, shown: Condition, removed: Condition) -> None:
         import qdrant_edge as edge
 
-        with self._updating() as shard:
-            shard.update(edge.UpdateOperation.delete_payload_by_filter(_filter(shown), ["staged"]))
-            shard.update(edge.UpdateOperation.delete_points_by_filter(_filter(removed)))
+        with self._updating() as engine:
+            engine.update(edge.UpdateOperation.delete_payload_by_filter(_filter(shown), ["staged"]))
+            engine.update(edge.UpdateOperation.delete_points_by_filter(_filter(removed)))
 
     def delete(self, condition: Condition) -> None:
         import qdrant_edge as edge
 
-        with self._updating() as shard:
-            shard.update(edge.UpdateOperation.delete_points_by_filter(_filter(condition)))
+        with self._updating() as engine:
+            engine.update(edge.UpdateOperation.delete_points_by_filter(_filter(condition)))
 
     def put_dense(self, vectors: Mapping[str, NDArray[np.float32]]) -> None:
         self._put({key: {DENSE: vector.tolist()} for key, vector in vectors.items()})
@@ -177,9 +171,9 @@ class EmbeddedCollection:
 
         if not vectors:
             return
-        with self._updating() as shard:
+        with self._updating() as engine:
             given = [edge.PointVectors(key, vector) for key, vector in vectors.items()]
-            shard.update(edge.UpdateOperation.update_vectors(given))
+            engine.update(edge.UpdateOperation.update_vectors(given), len(given))
 
     def nearest(
         self, query: NDArray[np.float32] | Sparse, condition: Condition, limit: int, fields: list[str], *, exact: bool
@@ -195,7 +189,7 @@ class EmbeddedCollection:
             limit=limit,
             query=asked,
             filter=_filter(condition),
-            params=edge.SearchParams(exact=True) if exact else None,
+            params=None if isinstance(query, Sparse) else search_params(limit, exact=exact),
             with_payload=fields,
         )
         with self._reading() as shard:
@@ -231,38 +225,62 @@ class EmbeddedCollection:
         with self._reading() as shard:
             return int(shard.count(edge.CountRequest(filter=_filter(condition), exact=True)))
 
+    @property
+    def vector_index(self) -> str:
+        with self._reading():
+            return "TurboQuant" if self._shared().indexed else ""
+
     def segments(self) -> tuple[int, int, int]:
         with self._reading() as shard:
-            size = sum(file.stat().st_blocks * 512 for file in self._folder.rglob("*") if file.is_file())
-            is_worn = 4 * self._shared().written > shard.info().points_count
-            return 2 if is_worn else 1, 0, size
+            engine = self._shared()
+            is_worn = 4 * engine.written > shard.info().points_count
+            left = outside(engine)[1] if engine.indexed else 0
+        size = sum(file.stat().st_blocks * 512 for file in engine.files().rglob("*") if file.is_file())
+        return 2 if is_worn else 1, left, size
 
     def optimize(self, *, force: bool) -> bool:
+        """Few points are put in order here, while the whole process waits; many beside, and only `force` waits."""
         engine = self._shared()
-        if not force and not self._is_due(engine):
+        if not force and engine.written < _WORN_ROWS:
             return False
-        shard = self._opened(engine)
+        with self._reading() as shard:
+            points = shard.info().points_count
+            is_large = outside(engine)[0] >= qdrant_index.ROWS
+        if is_large:
+            return self._index(engine, force=force)
+        if engine.indexing is not None or (not force and engine.written < points):
+            return False
         with engine.tending, _named():
-            done = bool(shard.optimize())
-            shard.flush()
+            done = bool(engine.shard.optimize())
+            engine.shard.flush()
             engine.written = 0
             return done
 
-    def _is_due(self, engine: Engine) -> bool:
-        """As many points have been written as there are. The whole process waits meanwhile, so it is done seldom."""
-        if engine.written < _WORN_ROWS:
-            return False
-        with self._reading() as shard:
-            return bool(engine.written >= shard.info().points_count)
+    def _index(self, engine: Engine, *, force: bool) -> bool:
+        """Begin to index if it is due. Forced, wait, and once more for what was written while the copy was made."""
+        done = False
+        for _ in range(2 if force else 1):
+            with engine.tending, self._reading():
+                begun = engine.indexing
+                if begun is None and is_due(engine, force=force):
+                    begun = engine.indexing = Indexing(engine)
+                    begun.start()
+            if begun is not None and force:
+                begun.wait()
+                done = True
+        return done
 
     def drop(self) -> None:
         engine = self._shared()
+        if engine.indexing is not None:
+            engine.indexing.cancel()
         with engine.tending, engine.turn.writing(), _named():
             if engine.shard is not None:
                 engine.shard.close()
                 engine.shard = None
             (self._folder / "collection.json").unlink(missing_ok=True)
-            shutil.rmtree(self._folder / "shard", ignore_errors=True)
+            shutil.rmtree(engine.files(), ignore_errors=True)
+            (self._folder / "current.json").unlink(missing_ok=True)
 
     def close(self) -> None:
         """Leave the engine; the last to leave closes it. Idempotent."""
@@ -288,16 +306,6 @@ def _named() -> Iterator[None]:
                 "the disk is full; the index is as it was before", "Free some disk space, then run it again."
             ) from error
         raise StoreUnavailable(f"the index failed: {text.strip().splitlines()[0][:300]}", "termrag doctor") from error
-
-
-def _config(dimension: int) -> Any:
-    import qdrant_edge as edge
-
-    return edge.EdgeConfig(
-        vectors={DENSE: edge.EdgeVectorParams(size=dimension, distance=edge.Distance.Cosine)},
-        sparse_vectors={WORDS: edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf)},
-        optimizers=edge.EdgeOptimizersConfig(indexing_threshold=_NEVER_KB),
-    )
 
 
 def _filter(condition: Condition) -> Any:

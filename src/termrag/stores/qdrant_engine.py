@@ -1,19 +1,29 @@
-"""Who owns a folder with an embedded Qdrant: one process, and in it one engine for all that opened the folder."""
+"""Who owns a folder with an embedded Qdrant: one process, and in it one engine for all that opened the folder.
+
+The engine's files lie in a folder within, which the file `current.json` names: so that others can take their place.
+"""
 
 from __future__ import annotations
 
 import fcntl
+import json
 import os
+import shutil
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from termrag.errors import StoreBusy
 
+if TYPE_CHECKING:
+    from termrag.stores.qdrant_index import Indexing
+
 _WAIT_S = 5.0  # for a process that is about to finish
+_FIRST = "shard"
+_MOST_NOTED = 20_000  # points, some 100 MB; who writes more waits until the index is there
 
 
 class Engine:
@@ -23,15 +33,78 @@ class Engine:
         self.folder = folder
         self.lock = lock
         self.users = 0
-        self.written = 0  # since the files were last put in order
+        self.written = 0  # points, since the files were last put in order
+        self.indexed = 0  # vectors that were given an index when it was made
+        self.patience = 0  # points to be written before it is tried again
         self.has_leftovers = False  # staged points of a writer that was killed
         self.shard: Any = None
         self.turn = ReadersAndWriter()
         self.tending = threading.Lock()
+        self.indexing: Indexing | None = None  # at work
+        self._notes = threading.Lock()
+        self._noted: list[Any] | None = None
+        self._noted_points = 0
+
+    def files(self) -> Path:
+        """Where the engine's own files are, or will be."""
+        return self.folder / str(self._state().get("files", _FIRST))
+
+    def recall(self) -> None:
+        """Know again what was noted about the files."""
+        state = self._state()
+        self.indexed, self.written = int(state.get("indexed", 0)), int(state.get("written", 0))
+
+    def point_at(self, files: Path) -> None:
+        """Make these the engine's files, in one step that lasts."""
+        state = {"files": files.name, "indexed": self.indexed, "written": self.written}
+        write_durably(self.folder / "current.json", json.dumps(state))
+
+    def _state(self) -> dict[str, Any]:
+        try:
+            state: dict[str, Any] = json.loads((self.folder / "current.json").read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        return state
+
+    def sweep(self) -> None:
+        """Delete what an unfinished or a finished exchange of the files left behind."""
+        kept = self.files()
+        for folder in self.folder.glob(f"{_FIRST}*"):
+            if folder != kept:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def update(self, operation: Any, points: int = 0) -> None:
+        """Do it, in the turn of a writer, and note it where it must be done over in a copy. `points` are written."""
+        self.shard.update(operation)
+        self.written += points
+        with self._notes:
+            if self._noted is None:
+                return
+            self._noted.append(operation)
+            self._noted_points += points
+            if self._noted_points > _MOST_NOTED:
+                self.turn.freeze()
+
+    def note_updates(self) -> None:
+        with self._notes:
+            self._noted, self._noted_points = [], 0
+
+    def noted_updates(self) -> list[Any]:
+        """What was noted since this was last asked."""
+        with self._notes:
+            noted, self._noted = self._noted or [], []
+            return noted
+
+    def forget_updates(self) -> int:
+        """Note no more, let writers go on; return how many points the notes were about."""
+        with self._notes:
+            self._noted = None
+        self.turn.thaw()
+        return self._noted_points
 
 
 class ReadersAndWriter:
-    """Any number of readers, or one writer; a writer that waits goes first."""
+    """Any number of readers, or one writer; a writer that waits goes first, but for one that is frozen."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -39,6 +112,7 @@ class ReadersAndWriter:
         self._waiting = 0
         self._writer: int | None = None
         self._depth = 0
+        self._is_frozen = False
 
     @contextmanager
     def reading(self) -> Iterator[None]:
@@ -55,13 +129,11 @@ class ReadersAndWriter:
                 self._changed.notify_all()
 
     @contextmanager
-    def writing(self) -> Iterator[None]:
+    def writing(self, *, even_frozen: bool = False) -> Iterator[None]:
         me = threading.get_ident()
         with self._changed:
             if self._writer != me:
-                self._waiting += 1
-                self._changed.wait_for(lambda: self._writer is None and not self._readers)
-                self._waiting -= 1
+                self._take_turn(even_frozen=even_frozen)
                 self._writer = me
             self._depth += 1
         try:
@@ -72,6 +144,34 @@ class ReadersAndWriter:
                 if not self._depth:
                     self._writer = None
                 self._changed.notify_all()
+
+    def _take_turn(self, *, even_frozen: bool) -> None:
+        """Wait for it; while writers are frozen without holding readers off."""
+
+        def is_held() -> bool:
+            return self._is_frozen and not even_frozen
+
+        while True:
+            self._changed.wait_for(lambda: not is_held())
+            self._waiting += 1
+            self._changed.wait_for(lambda: is_held() or (self._writer is None and not self._readers))
+            self._waiting -= 1
+            if not is_held():
+                return
+            self._changed.notify_all()
+
+    def freeze(self) -> None:
+        """Let no other writer begin; whoever writes finishes first, unless that is the caller."""
+        me = threading.get_ident()
+        with self._changed:
+            self._is_frozen = True
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._writer in (None, me))
+
+    def thaw(self) -> None:
+        with self._changed:
+            self._is_frozen = False
+            self._changed.notify_all()
 
 
 _ENGINES: dict[Path, Engine] = {}
@@ -97,9 +197,13 @@ def leave(engine: Engine) -> None:
             return
         _ENGINES.pop(engine.folder, None)
         try:
+            if engine.indexing is not None:
+                engine.indexing.cancel()
             with engine.tending:
                 if engine.shard is not None:
                     engine.shard.close()
+                    if engine.indexed:
+                        engine.point_at(engine.files())
         finally:
             os.close(engine.lock)
 
@@ -125,3 +229,13 @@ def _own(folder: Path) -> int:
     os.ftruncate(file, 0)
     os.pwrite(file, str(os.getpid()).encode(), 0)
     return file
+
+
+def write_durably(file: Path, text: str) -> None:
+    """Replace the file in one step, on the disk when this returns."""
+    part = file.with_name(f"{file.name}.part")
+    with part.open("w", encoding="utf-8") as opened:
+        opened.write(text)
+        opened.flush()
+        os.fsync(opened.fileno())
+    part.replace(file)

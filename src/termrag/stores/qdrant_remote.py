@@ -235,6 +235,10 @@ class RemoteCollection:
     def count(self, condition: Condition) -> int:
         return int(self._read(lambda client: client.count(self._name, _filter(condition), exact=True)).count)
 
+    @property
+    def vector_index(self) -> str:
+        return "HNSW"
+
     def segments(self) -> tuple[int, int, int]:
         self._read(lambda client: client.get_collection(self._name))
         return 1, 0, 0  # the server sees to it, on its own disk

@@ -1,0 +1,194 @@
+"""The index over the vectors of an embedded Qdrant: made beside it, by a process of its own, from a copy of its files.
+
+The engine builds an index while the whole process stands still. So its files are copied, with writers held up and
+readers not; another process indexes the copy; what is written meanwhile is noted and done over in the copy, which then
+takes the place of the original. What is killed on the way leaves the original as it is.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from functools import lru_cache
+from typing import Any
+
+from termrag.errors import StoreUnavailable
+from termrag.heap import return_memory
+from termrag.logs import logger
+from termrag.stores.points import DENSE
+from termrag.stores.qdrant_engine import Engine
+
+ROWS = 50_000  # below, comparing with every vector takes some ten milliseconds
+_GROWTH = 4  # index when a fourth is outside,
+_MOST_OUTSIDE = 150_000  # or so many: they lie in memory, two kilobytes each
+_FORCED_GROWTH = 100
+_COMPARED = 300  # vectors that are read and compared exactly, of those that are nearest by their codes
+_FEW_UPDATES = 20  # are done over while readers wait
+_POLL_S = 0.1
+
+
+class _CancelledError(Exception):
+    pass
+
+
+def outside(engine: Engine) -> tuple[int, int]:
+    """(vectors, those that are in no index, as far as is known); to be asked in a reader's turn."""
+    vectors = _vectors(engine.shard)
+    return vectors, min(vectors, max(vectors - engine.indexed, engine.written)) if engine.indexed else vectors
+
+
+def is_due(engine: Engine, *, force: bool) -> bool:
+    """Whether so many vectors are in no index that it is worth the copying."""
+    vectors, left = outside(engine)
+    enough = vectors // _FORCED_GROWTH if force else min(vectors // _GROWTH, _MOST_OUTSIDE)
+    return vectors >= ROWS and left >= max(1, enough) and (force or engine.written >= engine.patience)
+
+
+def _vectors(shard: Any) -> int:
+    import qdrant_edge as edge
+
+    there = edge.Filter(must=[edge.HasVectorCondition(DENSE)])
+    return int(shard.count(edge.CountRequest(filter=there, exact=True)))
+
+
+@lru_cache(maxsize=64)
+def search_params(limit: int, *, exact: bool) -> Any:
+    """How to search: exactly, or by the index's codes with some compared exactly."""
+    import qdrant_edge as edge
+
+    if exact:
+        return edge.SearchParams(exact=True)
+    oversampling = max(2.0, _COMPARED / max(1, limit))
+    return edge.SearchParams(quantization=edge.QuantizationSearchParams(rescore=True, oversampling=oversampling))
+
+
+class Indexing:
+    """One making of the index, in a thread of its own. Nothing is raised there: `error` tells."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.error = ""
+        self._engine = engine
+        self._files = engine.folder / f"{engine.files().name.partition('-')[0]}-{time.time_ns()}"
+        self._is_cancelled = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="qdrant-index", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def wait(self) -> None:
+        """Wait for the end. Raises StoreUnavailable if there is no index; interrupted, it is given up."""
+        try:
+            while self._thread.is_alive():
+                self._thread.join(_POLL_S)
+        except BaseException:
+            self.cancel()
+            raise
+        if self.error:
+            raise StoreUnavailable(f"the vectors were not indexed: {self.error}", "termrag optimize")
+
+    def cancel(self) -> None:
+        """Give it up, unless it is as good as done, and wait for that."""
+        self._is_cancelled.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        engine, begun = self._engine, time.monotonic()
+        is_done = False
+        try:
+            self._copy()
+            self._index()
+            self._take_over()
+            is_done = True
+            logger.info("vectors of %s indexed in %.1f s", engine.folder, time.monotonic() - begun)
+        except _CancelledError:
+            self.error = "it was given up"
+        except Exception as error:  # the engine has bare ones
+            self.error = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+            logger.warning("vectors of %s not indexed: %s", engine.folder, self.error)
+        finally:
+            if not is_done:
+                engine.forget_updates()
+                engine.patience = engine.written + ROWS
+                shutil.rmtree(self._files, ignore_errors=True)
+            engine.indexing = None
+
+    def _copy(self) -> None:
+        engine = self._engine
+        engine.turn.freeze()
+        try:
+            engine.shard.flush()
+            files = engine.files()
+            size = sum(file.stat().st_blocks * 512 for file in files.rglob("*") if file.is_file())
+            free = shutil.disk_usage(engine.folder).free
+            if free < 2.5 * size:
+                raise StoreUnavailable(
+                    f"that needs {2.5 * size / 1e6:.0f} MB, and {free / 1e6:.0f} MB are free", "Free some disk space."
+                )
+            shutil.copytree(files, self._files, copy_function=self._copy_file)
+            engine.note_updates()
+        finally:
+            engine.turn.thaw()
+
+    def _copy_file(self, source: str, target: str) -> None:
+        self._go_on()
+        shutil.copyfile(source, target)
+
+    def _go_on(self) -> None:
+        if self._is_cancelled.is_set():
+            raise _CancelledError
+
+    def _index(self) -> None:
+        command = [sys.executable, "-P", "-m", "termrag.stores.qdrant_indexer", str(self._files)]
+        with subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,  # Ctrl-C is ours to hear
+        ) as process:
+            said = ""
+            while process.returncode is None:
+                if self._is_cancelled.is_set():
+                    process.kill()
+                with suppress(subprocess.TimeoutExpired):
+                    _, said = process.communicate(timeout=_POLL_S)
+        self._go_on()
+        if process.returncode:
+            reason = said.strip().splitlines()[-1:] or [f"the process ended with {process.returncode}"]
+            raise StoreUnavailable(reason[0], "termrag doctor")
+
+    def _take_over(self) -> None:
+        """Do over what was written meanwhile, the last of it alone; then the copy is what everybody reads."""
+        import qdrant_edge as edge
+
+        engine, before = self._engine, self._engine.files()
+        copy = edge.EdgeShard.load(str(self._files))
+        indexed = _vectors(copy)
+        try:
+            while len(noted := engine.noted_updates()) > _FEW_UPDATES:
+                _update(copy, noted)
+                self._go_on()
+            _update(copy, noted)
+            with engine.turn.writing(even_frozen=True):
+                _update(copy, engine.noted_updates())
+                self._go_on()
+                copy.flush()
+                engine.indexed, engine.written, engine.patience = indexed, engine.forget_updates(), 0
+                engine.point_at(self._files)
+                original, engine.shard = engine.shard, copy
+        except BaseException:
+            copy.close()
+            raise
+        original.close()
+        shutil.rmtree(before, ignore_errors=True)
+        return_memory()  # two kilobytes a chunk that was not indexed yet
+
+
+def _update(shard: Any, operations: list[Any]) -> None:
+    for operation in operations:
+        shard.update(operation)
