@@ -4,7 +4,8 @@
     python bench/stores.py --agreement COLLECTION...
 
 Chunks have 384 dimensions and about 90 words, ten to a document; vectors are random points around topics. Qdrant is the
-embedded one. Every store runs in a process of its own, so that its memory is its own. `over_client` is the
+embedded one. Every store is written by a process of its own and searched by another, whose memory is told: `rss` with
+the pages of files it has mapped, which the system takes back as it needs them, `own` without. `over_client` is the
 processor's time of both legs through the store, against the same two queries written straight against the client,
 alternating; the target is at most 1.2. `after_updates` is the p95 of the searches between so many single-document
 updates, against those of an index that was written beside it and left alone, alternating; the target is at most 1.3.
@@ -54,10 +55,13 @@ def main() -> None:
     arguments.add_argument("--queries", type=int, default=200)
     arguments.add_argument("--agreement", nargs="*", type=Path, default=[])
     arguments.add_argument("--alone", action="store_true", help=argparse.SUPPRESS)
+    arguments.add_argument("--search", type=Path, help=argparse.SUPPRESS)
     options = arguments.parse_args()
     if options.agreement:
         for collection in options.agreement:
             agree(collection)
+    elif options.search:
+        search(options.stores, options.search, options.rows, options.queries)
     elif options.alone:
         measure(options.stores, options.rows, options.updates, options.queries)
     else:
@@ -67,12 +71,12 @@ def main() -> None:
 
 
 class Material:
-    """Texts and vectors, the same in every run."""
+    """Texts and vectors, the same in every run; others to ask with than to write."""
 
-    def __init__(self) -> None:
-        self._numbers = np.random.default_rng(1)
-        self._chance = random.Random(1)
-        self._topics = self._numbers.standard_normal((_TOPICS, DIMENSION))
+    def __init__(self, *, is_asked: bool = False) -> None:
+        self._topics = np.random.default_rng(0).standard_normal((_TOPICS, DIMENSION))
+        self._numbers = np.random.default_rng(2 if is_asked else 1)
+        self._chance = random.Random(2 if is_asked else 1)
         vocabulary = [f"w{number}" for number in range(40_000)]
         weights = np.cumsum(1 / np.arange(2, len(vocabulary) + 2))
         self._vocabulary, self._weights = vocabulary, weights.tolist()
@@ -98,31 +102,46 @@ class Material:
 def measure(kind: str, rows: int, updates: int, queries: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         material = Material()
-        store = written(kind, Path(folder) / kind, material, rows)
-        asked = [(material.vectors(1)[0], material.words(6)) for _ in range(queries)]
-        emit(
-            kind,
-            rows=rows,
-            hybrid=told(searched([store], asked, Filters())[0]),
-            filtered=told(searched([store], asked, Filters(globs=("/bench/folder3",)))[0]),
-            over_client=against_client(kind, store, asked),
-            **resident(),  # before the exact searches, which read every vector
-            recall=round(recall(store, [vector for vector, _ in asked[:50]]), 4),
-            peak_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
-            beside_mb=resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024,  # who makes an index beside
-            disk_mb=round(disk_mb(Path(folder))),
-            vector_index=store.stats().vector_index,
-        )
+        written(kind, Path(folder) / kind, material, rows).close()
+        emit(f"{kind} writer", peak_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+        again = [*sys.argv, "--search", f"{folder}/{kind}"]
+        subprocess.run([sys.executable, *again], check=True)
         if updates:
+            store = opened(kind, Path(folder) / kind)
             beside = written(kind, Path(folder) / "beside", Material(), rows)
-            update(kind, store, beside, material, rows, updates, asked)
+            update(kind, store, beside, material, rows, updates, questions(queries))
             beside.close()
-        store.close()
+            store.close()
+
+
+def search(kind: str, folder: Path, rows: int, queries: int) -> None:
+    store, asked = opened(kind, folder), questions(queries)
+    emit(
+        kind,
+        rows=rows,
+        hybrid=told(searched([store], asked, Filters())[0]),
+        filtered=told(searched([store], asked, Filters(globs=("/bench/folder3",)))[0]),
+        over_client=against_client(kind, store, asked),
+        **resident(),  # before the exact searches, which read every vector
+        recall=round(recall(store, [vector for vector, _ in asked[:50]]), 4),
+        disk_mb=round(disk_mb(folder)),
+        vector_index=store.stats().vector_index,
+    )
+    store.close()
+
+
+def opened(kind: str, folder: Path) -> Store:
+    return open_store(kind, folder, Identity("bench", DIMENSION, "1/256", analysis.ANALYZER_VERSION), create=True)
+
+
+def questions(count: int) -> list[tuple[NDArray[np.float32], str]]:
+    material = Material(is_asked=True)
+    return [(material.vectors(1)[0], material.words(6)) for _ in range(count)]
 
 
 def written(kind: str, folder: Path, material: Material, rows: int) -> Store:
     """A store with so many rows, indexed."""
-    store = open_store(kind, folder, Identity("bench", DIMENSION, "1/256", analysis.ANALYZER_VERSION), create=True)
+    store = opened(kind, folder)
     wrote_s = 0.0
     for documents in material.documents(rows // _PER_DOCUMENT):
         begun = time.perf_counter()

@@ -419,3 +419,9 @@ class Parts:
         """Compact and index the store; True if anything was done. Raises LibraryBusy."""
         with self.open_ledger() as ledger, ledger.lock():
             return self.store().maintain(force=True)
+
+    def interrupt(self) -> None:
+        """Let what waits for an index give up."""
+        store = self._store
+        if store is not None:
+            store.interrupt()

@@ -116,6 +116,7 @@ def test_an_index_finds_what_exact_search_finds_and_changes_nothing_else(store: 
         kept = store.vectors(name)
         assert all(np.allclose(kept[each.chunk.text_hash], each.vector, atol=1e-6) for each in documents[name][-1:])
     assert len(folders(tmp_path)) == 1
+    assert after.size_bytes < 20e6, "room to grow is not copied"
     assert not store.maintain(force=True), "there is nothing left to do"
 
 
@@ -165,6 +166,16 @@ def test_what_is_written_to_an_index_is_found_and_indexed_in_its_turn(store: Sto
     assert not [hit for hit in store.search_terms("tide", 600, Filters()) if hit.chunk.document_id == "late"]
 
 
+def test_an_index_of_much_that_is_deleted_is_made_anew(store: Store) -> None:
+    documents = several(60, 20)
+    store.replace(documents)
+    store.maintain(force=True)
+    store.delete([f"d{at}" for at in range(5, 60)])
+    assert store.maintain(force=True)
+    assert contents(store) == texts({name: documents[name] for name in ("d0", "d1", "d2", "d3", "d4")})
+    assert not store.maintain(force=True), "there is nothing left to do"
+
+
 def test_who_writes_more_than_can_be_noted_waits_and_readers_do_not(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -203,6 +214,28 @@ def test_closing_gives_it_up_and_loses_nothing(tmp_path: Path) -> None:
     again = opened(tmp_path)
     assert contents(again) == texts(documents)
     again.close()
+
+
+def test_who_waits_for_it_can_be_interrupted(store: Store) -> None:
+    documents = several(40)
+    store.replace(documents)
+    raised: list[StoreUnavailable] = []
+
+    def insist() -> None:
+        try:
+            store.maintain(force=True)
+        except StoreUnavailable as error:
+            raised.append(error)
+
+    waiting = threading.Thread(target=insist)
+    waiting.start()
+    while waiting.is_alive():
+        store.interrupt()
+        time.sleep(0.01)
+    assert [error.message for error in raised] == ["the vectors were not indexed: it was given up"]
+    assert (store.stats().vector_index, contents(store)) == ("", texts(documents))
+    assert store.maintain(force=True)
+    assert store.stats().vector_index
 
 
 def test_dropping_gives_it_up(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
 from pathlib import Path
@@ -146,4 +147,8 @@ class Library(Door):
 
     async def optimize(self) -> bool:
         """Compact and index the store now; True if anything was done."""
-        return await self._disk.run(self._parts.optimize)
+        try:
+            return await self._disk.run(self._parts.optimize)
+        except asyncio.CancelledError:
+            self._parts.interrupt()
+            raise

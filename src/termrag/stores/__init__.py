@@ -150,6 +150,10 @@ class Store(Searchable, Protocol):
     def maintain(self, *, force: bool = False) -> bool:
         """Compact and index where due (always, if forced); True if anything was done."""
 
+    def interrupt(self) -> None:
+        """Let a `maintain` that waits for an index give up, from any thread: it raises StoreUnavailable then. One that
+        cannot give up ends as it would have."""
+
     def take_lease(self, name: str, holder: str, until: float) -> Lease:
         """Make `holder` the one who holds `name`, or lengthen its time, unless another's has not run out; return the
         lease that stands. Of two who ask at once one gets it."""

@@ -86,6 +86,9 @@ class Collection(Protocol):
     def optimize(self, *, force: bool) -> bool:
         """Merge and index what is due (all, if forced), where it is not done by itself; True if anything was done."""
 
+    def interrupt(self) -> None:
+        """Let an `optimize` that waits give up; it raises StoreUnavailable then."""
+
     def drop(self) -> None:
         """Delete the collection."""
 

@@ -350,6 +350,9 @@ class LanceStore:
         self._open_anew()
         return True
 
+    def interrupt(self) -> None:
+        pass
+
     def _open_anew(self) -> None:
         """Let go of what was read of indexes that are replaced now: a long run would keep it all."""
         if self._table is not None:

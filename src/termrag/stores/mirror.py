@@ -168,6 +168,9 @@ class MirroredStore:
             logger.warning("mirror is not up to date: %s", type(error).__name__)
             return done
 
+    def interrupt(self) -> None:
+        self.primary().interrupt()
+
     def take_lease(self, name: str, holder: str, until: float) -> Lease:
         return self.primary().take_lease(name, holder, until)
 

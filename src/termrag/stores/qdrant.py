@@ -411,6 +411,9 @@ class QdrantStore:
             done = self._weigh_anew()
         return self._collection.optimize(force=force) or done
 
+    def interrupt(self) -> None:
+        self._collection.interrupt()
+
     def take_lease(self, name: str, holder: str, until: float) -> Lease:
         return take_lease(self._collection, name, holder, until)
 

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from termrag.errors import StoreBusy, StoreUnavailable
-from termrag.stores import qdrant_index
+from termrag.heap import share_arenas
 from termrag.stores.conditions import STAGED, Condition
 from termrag.stores.points import DENSE, WORDS, Held, Point, Sparse
 from termrag.stores.qdrant_engine import OPENING, Engine, join, leave, write_durably
-from termrag.stores.qdrant_index import Indexing, is_due, outside, search_params
+from termrag.stores.qdrant_index import Indexing, is_due, is_large, outside, search_params
 from termrag.stores.qdrant_indexer import config, field_indexes
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ class EmbeddedCollection:
             files = engine.files()
             shutil.rmtree(files, ignore_errors=True)  # whoever made it was killed half way
             files.mkdir(mode=0o700)
+            share_arenas()
             engine.indexed = engine.written = 0
             engine.shard = edge.EdgeShard.create(str(files), config(dimension))
             for name, index in field_indexes().items():
@@ -118,6 +119,7 @@ class EmbeddedCollection:
             if engine.shard is None:
                 import qdrant_edge as edge
 
+                share_arenas()
                 engine.sweep()
                 if not engine.files().is_dir():
                     raise StoreUnavailable(f"there is no index in {self._folder}", "termrag add PATH")
@@ -245,8 +247,8 @@ class EmbeddedCollection:
             return False
         with self._reading() as shard:
             points = shard.info().points_count
-            is_large = outside(engine)[0] >= qdrant_index.ROWS
-        if is_large:
+            is_left_to_another = is_large(engine)
+        if is_left_to_another:
             return self._index(engine, force=force)
         if engine.indexing is not None or (not force and engine.written < points):
             return False
@@ -260,9 +262,11 @@ class EmbeddedCollection:
         """Begin to index if it is due. Forced, wait, and once more for what was written while the copy was made."""
         done = False
         for _ in range(2 if force else 1):
-            with engine.tending, self._reading():
+            with self._reading():
+                due = is_due(engine, force=force)
+            with engine.tending:
                 begun = engine.indexing
-                if begun is None and is_due(engine, force=force):
+                if begun is None and due:
                     begun = engine.indexing = Indexing(engine)
                     begun.start()
             if begun is not None and force:
@@ -270,10 +274,15 @@ class EmbeddedCollection:
                 done = True
         return done
 
+    def interrupt(self) -> None:
+        engine = self._engine
+        if engine is not None and (begun := engine.indexing) is not None:
+            begun.give_up()
+
     def drop(self) -> None:
         engine = self._shared()
-        if engine.indexing is not None:
-            engine.indexing.cancel()
+        if (begun := engine.indexing) is not None:
+            begun.cancel()
         with engine.tending, engine.turn.writing(), _named():
             if engine.shard is not None:
                 engine.shard.close()

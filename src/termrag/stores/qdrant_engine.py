@@ -43,7 +43,7 @@ class Engine:
         self.indexing: Indexing | None = None  # at work
         self._notes = threading.Lock()
         self._noted: list[Any] | None = None
-        self._noted_points = 0
+        self.noted_points = 0
 
     def files(self) -> Path:
         """Where the engine's own files are, or will be."""
@@ -54,10 +54,11 @@ class Engine:
         state = self._state()
         self.indexed, self.written = int(state.get("indexed", 0)), int(state.get("written", 0))
 
-    def point_at(self, files: Path) -> None:
-        """Make these the engine's files, in one step that lasts."""
-        state = {"files": files.name, "indexed": self.indexed, "written": self.written}
+    def point_at(self, files: Path, indexed: int, written: int) -> None:
+        """Make these the engine's files, in one step that lasts, and note how far they are indexed."""
+        state = {"files": files.name, "indexed": indexed, "written": written}
         write_durably(self.folder / "current.json", json.dumps(state))
+        self.indexed, self.written = indexed, written
 
     def _state(self) -> dict[str, Any]:
         try:
@@ -81,13 +82,13 @@ class Engine:
             if self._noted is None:
                 return
             self._noted.append(operation)
-            self._noted_points += points
-            if self._noted_points > _MOST_NOTED:
+            self.noted_points += points
+            if self.noted_points > _MOST_NOTED:
                 self.turn.freeze()
 
     def note_updates(self) -> None:
         with self._notes:
-            self._noted, self._noted_points = [], 0
+            self._noted, self.noted_points = [], 0
 
     def noted_updates(self) -> list[Any]:
         """What was noted since this was last asked."""
@@ -95,12 +96,11 @@ class Engine:
             noted, self._noted = self._noted or [], []
             return noted
 
-    def forget_updates(self) -> int:
-        """Note no more, let writers go on; return how many points the notes were about."""
+    def forget_updates(self) -> None:
+        """Note no more, and let writers go on."""
         with self._notes:
             self._noted = None
         self.turn.thaw()
-        return self._noted_points
 
 
 class ReadersAndWriter:
@@ -197,13 +197,13 @@ def leave(engine: Engine) -> None:
             return
         _ENGINES.pop(engine.folder, None)
         try:
-            if engine.indexing is not None:
-                engine.indexing.cancel()
+            if (begun := engine.indexing) is not None:
+                begun.cancel()
             with engine.tending:
                 if engine.shard is not None:
                     engine.shard.close()
                     if engine.indexed:
-                        engine.point_at(engine.files())
+                        engine.point_at(engine.files(), engine.indexed, engine.written)
         finally:
             os.close(engine.lock)
 

@@ -7,6 +7,7 @@ takes the place of the original. What is killed on the way leaves the original a
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import threading
 import time
 from contextlib import suppress
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from termrag.errors import StoreUnavailable
@@ -24,11 +26,12 @@ from termrag.stores.qdrant_engine import Engine
 
 ROWS = 50_000  # below, comparing with every vector takes some ten milliseconds
 _GROWTH = 4  # index when a fourth is outside,
-_MOST_OUTSIDE = 150_000  # or so many: they lie in memory, two kilobytes each
+_MOST_OUTSIDE = 100_000  # or so many: they lie in memory, two kilobytes each
 _FORCED_GROWTH = 100
-_COMPARED = 300  # vectors that are read and compared exactly, of those that are nearest by their codes
+_COMPARED = 150  # vectors that are read and compared exactly, of those that are nearest by their codes
 _FEW_UPDATES = 20  # are done over while readers wait
 _POLL_S = 0.1
+_ZEROS = bytes(1 << 18)
 
 
 class _CancelledError(Exception):
@@ -42,10 +45,16 @@ def outside(engine: Engine) -> tuple[int, int]:
 
 
 def is_due(engine: Engine, *, force: bool) -> bool:
-    """Whether so many vectors are in no index that it is worth the copying."""
+    """Whether so many vectors are in no index, or so many of an index are gone, that it is worth the copying."""
     vectors, left = outside(engine)
+    left = max(left, engine.indexed - vectors)
     enough = vectors // _FORCED_GROWTH if force else min(vectors // _GROWTH, _MOST_OUTSIDE)
-    return vectors >= ROWS and left >= max(1, enough) and (force or engine.written >= engine.patience)
+    return is_large(engine) and left >= max(1, enough) and (force or engine.written >= engine.patience)
+
+
+def is_large(engine: Engine) -> bool:
+    """Whether its files are put in order by another process."""
+    return engine.indexed > 0 or _vectors(engine.shard) >= ROWS
 
 
 def _vectors(shard: Any) -> int:
@@ -62,7 +71,7 @@ def search_params(limit: int, *, exact: bool) -> Any:
 
     if exact:
         return edge.SearchParams(exact=True)
-    oversampling = max(2.0, _COMPARED / max(1, limit))
+    oversampling = max(1.0, _COMPARED / max(1, limit))
     return edge.SearchParams(quantization=edge.QuantizationSearchParams(rescore=True, oversampling=oversampling))
 
 
@@ -90,9 +99,12 @@ class Indexing:
         if self.error:
             raise StoreUnavailable(f"the vectors were not indexed: {self.error}", "termrag optimize")
 
+    def give_up(self) -> None:
+        self._is_cancelled.set()
+
     def cancel(self) -> None:
         """Give it up, unless it is as good as done, and wait for that."""
-        self._is_cancelled.set()
+        self.give_up()
         self._thread.join()
 
     def _run(self) -> None:
@@ -134,8 +146,15 @@ class Indexing:
             engine.turn.thaw()
 
     def _copy_file(self, source: str, target: str) -> None:
+        """Copy it, leaving out what is nothing but zeros: the engine's files are mostly room to grow."""
         self._go_on()
-        shutil.copyfile(source, target)
+        with Path(source).open("rb", buffering=0) as from_file, Path(target).open("wb") as to_file:
+            while block := from_file.read(len(_ZEROS)):
+                if _ZEROS.startswith(block):
+                    to_file.seek(len(block), os.SEEK_CUR)
+                else:
+                    to_file.write(block)
+            to_file.truncate()
 
     def _go_on(self) -> None:
         if self._is_cancelled.is_set():
@@ -178,9 +197,10 @@ class Indexing:
                 _update(copy, engine.noted_updates())
                 self._go_on()
                 copy.flush()
-                engine.indexed, engine.written, engine.patience = indexed, engine.forget_updates(), 0
-                engine.point_at(self._files)
+                engine.point_at(self._files, indexed, engine.noted_points)
                 original, engine.shard = engine.shard, copy
+                engine.patience = 0
+                engine.forget_updates()
         except BaseException:
             copy.close()
             raise

@@ -125,6 +125,9 @@ class RemoteCollection:
     def renote(self, note: Mapping[str, Any]) -> None:
         self._write(lambda client: client.update_collection(self._name, metadata={"termrag": dict(note)}))
 
+    def interrupt(self) -> None:
+        pass
+
     def drop(self) -> None:
         self._write(lambda client: client.delete_collection(self._name, timeout=self._write_timeout))
 
