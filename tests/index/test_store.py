@@ -22,6 +22,7 @@ from termrag.errors import ConfigError, LibraryMismatch, StoreUnavailable
 from termrag.ledger import Ledger
 from termrag.records import Filters, IndexedChunk, Row
 from termrag.stores import Identity, Store, discard_store, open_store
+from termrag.stores.recall import recall
 
 IDENTITY = Identity("embedder-a", 4, "1/256", "1")
 Open = Callable[[], Store]
@@ -348,7 +349,6 @@ def test_a_scan_sees_one_snapshot(store: Store, kind: Kind) -> None:
 
 
 def test_many_chunks_are_written_found_and_counted(store: Store, kind: Kind) -> None:
-    """Enough for several pages and commits; a hundred thousand are measured by bench/stores.py."""
     # The local mode behind the stand-in compares everything with everything, in Python.
     count, together = (1_000 if kind.name == "qdrant-http" else 4_000), 500
     for start in range(0, count, together):
@@ -362,6 +362,42 @@ def test_many_chunks_are_written_found_and_counted(store: Store, kind: Kind) -> 
     assert {found.chunk.document_id for found in store.search_vector(vector(1), 9, chosen)} == {"d31", "d731"}
     assert len({chunk.chunk_id for chunk in store.scan()}) == count
     assert sum(len(batch.rows) for batch in store.rows()) == count
+
+
+def test_a_hundred_thousand_chunks_are_indexed_and_nothing_is_lost(kind: Kind, tmp_path: Path) -> None:
+    if kind.name == "qdrant-http":
+        pytest.skip("the local mode behind the stand-in would write for a quarter of an hour")
+    count, size, together, dimension = 100_000, 10, 5_000, 32
+    store = kind.open(tmp_path / "store", Identity("embedder-a", dimension, "1/256", "1"))
+    numbers = np.random.default_rng(3)
+    topics = numbers.standard_normal((50, dimension))
+    asked = []
+    for start in range(0, count, together):
+        vectors = topics[numbers.integers(0, 50, together)] + numbers.standard_normal((together, dimension))
+        vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+        asked.append(vectors[0])
+        documents: dict[str, list[Row]] = {}
+        for at_, near in enumerate(vectors):
+            name, position = f"d{(start + at_) // size}", at_ % size
+            plain = row(name, position, f"{name} w{position} all", path=f"/docs/{name[-1]}/{name}.md")
+            documents.setdefault(name, []).append(replace(plain, vector=near))
+        store.replace(documents)
+        store.maintain()
+    store.maintain(force=True)
+    store.delete(["d500"])
+    store.replace({"d501": [replace(row("d501", 0, "afterwards"), vector=asked[0])]})
+    found = store.stats()
+    assert (found.rows, found.documents) == (count - 19, count // size - 1)
+    assert found.vector_index
+    assert sum(1 for _ in store.scan()) == count - 19
+    assert recall(store, asked) >= 0.95
+    assert store.search_vector(asked[0], 2, Filters(document_ids=("d501",)))[0].chunk.text == "text of afterwards"
+    assert found_by(store, "d9999")[0].startswith("d9999#")
+    assert {each[:5] for each in found_by(store, "w3", Filters(globs=("/docs/7/d70?7.md",)))} == {"d7007", "d7017"} | {
+        f"d70{tens}7" for tens in range(2, 10)
+    }
+    assert store.chunks("d500") == []
+    store.close()
 
 
 def test_whole_rows_go_into_another_store(store: Store, kind: Kind, tmp_path: Path) -> None:
