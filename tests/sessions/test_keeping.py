@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import aclosing
 from pathlib import Path
@@ -18,6 +20,7 @@ from termrag.config import Config
 from termrag.errors import ConfigError, EngineFailed, NotFound
 from termrag.events import Answered, Started, Token
 from termrag.rag import Rag
+from termrag.stores.lancedb import LanceStore
 from termrag.turns import Freshness, Turn, TurnState
 
 NOTE = "# The lamp\n\nThe lamp of Korrin burns 40 litres of oil a week. The keeper trims the wick at dusk.\n"
@@ -54,6 +57,29 @@ def note(tmp_path: Path) -> Path:
 async def add(rag: Rag, *paths: Path) -> None:
     async for _ in rag.ingest(paths, wait=True):
         pass
+
+
+async def test_questions_are_answered_while_the_index_is_put_in_order(
+    endpoint: Endpoint, note: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_at_work, may_end = threading.Event(), threading.Event()
+
+    def maintain(_: LanceStore, *, force: bool = False) -> bool:
+        is_at_work.set()
+        return may_end.wait(60)
+
+    async with Rag(config(endpoint, "The lamp of Korrin burns 40 litres of oil a week.")) as rag:
+        await add(rag, note)
+        monkeypatch.setattr(LanceStore, "maintain", maintain)
+        tidying = asyncio.create_task(rag.optimize())
+        assert await asyncio.to_thread(is_at_work.wait, 30)
+        session = (await rag.start_session()).id
+        for question in ("How much oil does the lamp burn?", "And the keeper?"):
+            assert (await asyncio.wait_for(asked(rag, question, session), 30)).question == question
+        assert await asyncio.wait_for(rag.search("oil"), 30)
+        assert not tidying.done()
+        may_end.set()
+        assert await tidying
 
 
 async def test_an_answer_is_kept_with_its_citations_and_read_back_the_same(endpoint: Endpoint, note: Path) -> None:

@@ -57,8 +57,10 @@ class Asking(Door):
         added to the instructions of the model. Raises UnreadableFile, ModelMissing, EngineFailed, LibraryMismatch,
         StoreUnavailable, or NotFound for the session.
         """
-        texts = await self._disk.run(self._handed, context, context_name, attached)
-        turns = await self._disk.run(conversing.turns_before, self._parts, session, parent, history)
+        is_handed = context is not None or attached
+        texts = await self._disk.run(self._handed, context, context_name, attached) if is_handed else []
+        # Not on the lane of the disk, where documents are indexed meanwhile.
+        turns = await self._evidence.run(conversing.turns_before, self._parts, session, parent, history)
         request = self._request(question, turns, texts, None if general else filters or Filters(), sampling)
         request = replace(request, system=system)
 

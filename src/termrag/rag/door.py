@@ -50,6 +50,7 @@ class Door:
         self._evidence: Lane = host._evidence if host else Lane("evidence", QUESTIONS)
         self._disk: Lane = host._disk if host else Lane("disk")
         self._looks: Lane = host._looks if host else Lane("looks")
+        self._care: Lane = host._care if host else Lane("care")
         self._parts = self._made_parts(members or {})
 
     def _made_parts(self, members: Mapping[str, tuple[Config, Paths]]) -> Parts:
@@ -65,7 +66,7 @@ class Door:
 
     async def __aexit__(self, *_: object) -> None:
         if not self._host:
-            for lane in (self._searches, self._evidence):
+            for lane in (self._searches, self._evidence, self._care):
                 await asyncio.to_thread(lane.close)  # a search still in hand would open all again
         await self._models.run(self._parts.close_models)
         await self._disk.run(self._parts.close)

@@ -148,7 +148,7 @@ class Library(Door):
     async def optimize(self) -> bool:
         """Compact and index the store now; True if anything was done."""
         try:
-            return await self._disk.run(self._parts.optimize)
+            return await self._care.run(self._parts.optimize)
         except asyncio.CancelledError:
             self._parts.interrupt()
             raise
