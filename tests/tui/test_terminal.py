@@ -62,6 +62,13 @@ class Terminal:
             time.sleep(0.1)
         return screen
 
+    def wait_without(self, text: str, seconds: float = 240.0) -> str:
+        deadline = time.monotonic() + seconds
+        while text in (screen := self.screen):
+            assert time.monotonic() < deadline, f"still {text!r} on the screen:\n{screen}"
+            time.sleep(0.1)
+        return screen
+
     def close(self) -> None:
         subprocess.run([*self._tmux, "kill-server"], check=False, capture_output=True)
 
@@ -92,11 +99,14 @@ def test_from_an_empty_home_to_a_kept_answer_and_its_source(terminal: Terminal, 
     assert "petrel-count.pdf" in terminal.wait("petrel-count.pdf"), answered
     terminal.wait("2024. [")  # the whole answer is there, and checked
 
+    terminal.keys("F4")  # the sources are beside the answer already: away with them, and back with the focus in them
+    terminal.wait_without("petrel-count.pdf")
     terminal.keys("F4")
+    terminal.wait("petrel-count.pdf p. 42")
     terminal.keys("Enter")
-    opened = terminal.wait("petrel-count.pdf p. 42")
-    assert "37" in opened
+    terminal.wait("the keepers collected 37 grounded birds")
     terminal.keys("Escape")
+    terminal.wait_without("the keepers collected 37 grounded birds")
 
     terminal.kill()
     terminal.wait("ended with 137")
