@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from termrag.errors import StoreBusy, StoreUnavailable
-from termrag.heap import share_arenas
 from termrag.stores.conditions import STAGED, Condition
 from termrag.stores.points import DENSE, WORDS, Held, Point, Sparse
 from termrag.stores.qdrant_engine import OPENING, Engine, join, leave, write_durably
-from termrag.stores.qdrant_index import Indexing, is_due, is_large, outside, search_params
+from termrag.stores.qdrant_index import Indexing, outside, search_params, standing
 from termrag.stores.qdrant_indexer import config, field_indexes
 
 if TYPE_CHECKING:
@@ -63,12 +62,10 @@ class EmbeddedCollection:
         with engine.turn.writing(), _named():
             if engine.shard is not None:
                 engine.shard.close()
-            files = engine.files()
-            shutil.rmtree(files, ignore_errors=True)  # whoever made it was killed half way
-            files.mkdir(mode=0o700)
-            share_arenas()
-            engine.indexed = engine.written = 0
-            engine.shard = edge.EdgeShard.create(str(files), config(dimension))
+            engine.start_over()
+            shutil.rmtree(engine.files, ignore_errors=True)  # whoever made it was killed half way
+            engine.files.mkdir(mode=0o700)
+            engine.shard = edge.EdgeShard.create(str(engine.files), config(dimension))
             for name, index in field_indexes().items():
                 engine.shard.update(edge.UpdateOperation.create_field_index(name, index))
             engine.shard.flush()
@@ -80,7 +77,7 @@ class EmbeddedCollection:
     @property
     def may_show_staged(self) -> bool:
         engine = self._shared()
-        if engine.shard is None and engine.files().is_dir():
+        if engine.shard is None and engine.files.is_dir():
             self._opened(engine)
         return engine.has_leftovers
 
@@ -109,7 +106,7 @@ class EmbeddedCollection:
     def _updating(self) -> Iterator[Engine]:
         engine = self._shared()
         with engine.turn.writing(), _named():
-            if not engine.files().is_dir():
+            if not engine.files.is_dir():
                 raise StoreUnavailable(f"the index in {self._folder} is gone", "termrag doctor")
             self._opened(engine)
             yield engine
@@ -119,12 +116,10 @@ class EmbeddedCollection:
             if engine.shard is None:
                 import qdrant_edge as edge
 
-                share_arenas()
                 engine.sweep()
-                if not engine.files().is_dir():
+                if not engine.files.is_dir():
                     raise StoreUnavailable(f"there is no index in {self._folder}", "termrag add PATH")
-                engine.shard = edge.EdgeShard.load(str(engine.files()))
-                engine.recall()
+                engine.shard = edge.EdgeShard.load(str(engine.files))
                 chunks: Condition = {"must": [STAGED, {"key": "position", "range": {"gte": 0}}]}
                 staged = edge.CountRequest(filter=_filter(chunks), exact=True)
                 engine.has_leftovers = engine.shard.count(staged) > 0
@@ -237,19 +232,18 @@ class EmbeddedCollection:
             engine = self._shared()
             is_worn = 4 * engine.written > shard.info().points_count
             left = outside(engine)[1] if engine.indexed else 0
-        size = sum(file.stat().st_blocks * 512 for file in engine.files().rglob("*") if file.is_file())
-        return 2 if is_worn else 1, left, size
+        return 2 if is_worn else 1, left, engine.size_bytes()
 
     def optimize(self, *, force: bool) -> bool:
         """Few points are put in order here, while the whole process waits; many beside, and only `force` waits."""
         engine = self._shared()
-        if not force and engine.written < _WORN_ROWS:
+        if not force and (engine.written < _WORN_ROWS or engine.indexing is not None):
             return False
         with self._reading() as shard:
             points = shard.info().points_count
-            is_left_to_another = is_large(engine)
-        if is_left_to_another:
-            return self._index(engine, force=force)
+            is_large, is_due = standing(engine, force=force)
+        if is_large:
+            return self._index(engine, is_due=is_due, force=force)
         if engine.indexing is not None or (not force and engine.written < points):
             return False
         with engine.tending, _named():
@@ -258,21 +252,26 @@ class EmbeddedCollection:
             engine.written = 0
             return done
 
-    def _index(self, engine: Engine, *, force: bool) -> bool:
+    def _index(self, engine: Engine, *, is_due: bool, force: bool) -> bool:
         """Begin to index if it is due. Forced, wait, and once more for what was written while the copy was made."""
-        done = False
-        for _ in range(2 if force else 1):
-            with self._reading():
-                due = is_due(engine, force=force)
-            with engine.tending:
-                begun = engine.indexing
-                if begun is None and due:
-                    begun = engine.indexing = Indexing(engine)
-                    begun.start()
-            if begun is not None and force:
-                begun.wait()
-                done = True
-        return done
+        begun = self._begun(engine, is_due=is_due)
+        if begun is None or not force:
+            return False
+        begun.wait()
+        with self._reading():
+            _, is_due = standing(engine, force=True)
+        if (again := self._begun(engine, is_due=is_due)) is not None:
+            again.wait()
+        return True
+
+    def _begun(self, engine: Engine, *, is_due: bool) -> Indexing | None:
+        """The indexing at work, begun now if it is due."""
+        with engine.tending:
+            begun = engine.indexing
+            if begun is None and is_due:
+                begun = engine.indexing = Indexing(engine)
+                begun.start()
+            return begun
 
     def interrupt(self) -> None:
         engine = self._engine
@@ -288,8 +287,8 @@ class EmbeddedCollection:
                 engine.shard.close()
                 engine.shard = None
             (self._folder / "collection.json").unlink(missing_ok=True)
-            shutil.rmtree(engine.files(), ignore_errors=True)
-            (self._folder / "current.json").unlink(missing_ok=True)
+            shutil.rmtree(engine.files, ignore_errors=True)
+            engine.start_over()
 
     def close(self) -> None:
         """Leave the engine; the last to leave closes it. Idempotent."""

@@ -12,11 +12,12 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from termrag.errors import StoreBusy
+from termrag.heap import share_arenas
 
 if TYPE_CHECKING:
     from termrag.stores.qdrant_index import Indexing
@@ -30,11 +31,14 @@ class Engine:
     """One folder's engine, shared by all who opened it in this process."""
 
     def __init__(self, folder: Path, lock: int) -> None:
+        share_arenas()
+        state = _state(folder)
         self.folder = folder
         self.lock = lock
         self.users = 0
-        self.written = 0  # points, since the files were last put in order
-        self.indexed = 0  # vectors that were given an index when it was made
+        self.files = folder / str(state.get("files", _FIRST))  # where the engine's own files are, or will be
+        self.indexed = int(state.get("indexed", 0))  # vectors that were given an index when it was made
+        self.written = int(state.get("written", 0))  # points, since the files were last put in order
         self.patience = 0  # points to be written before it is tried again
         self.has_leftovers = False  # staged points of a writer that was killed
         self.shard: Any = None
@@ -45,33 +49,33 @@ class Engine:
         self._noted: list[Any] | None = None
         self.noted_points = 0
 
-    def files(self) -> Path:
-        """Where the engine's own files are, or will be."""
-        return self.folder / str(self._state().get("files", _FIRST))
-
-    def recall(self) -> None:
-        """Know again what was noted about the files."""
-        state = self._state()
-        self.indexed, self.written = int(state.get("indexed", 0)), int(state.get("written", 0))
+    def new_files(self) -> Path:
+        """Where a copy may lie that is to take their place."""
+        return self.folder / f"{_FIRST}-{time.time_ns()}"
 
     def point_at(self, files: Path, indexed: int, written: int) -> None:
         """Make these the engine's files, in one step that lasts, and note how far they are indexed."""
         state = {"files": files.name, "indexed": indexed, "written": written}
         write_durably(self.folder / "current.json", json.dumps(state))
-        self.indexed, self.written = indexed, written
+        self.files, self.indexed, self.written = files, indexed, written
 
-    def _state(self) -> dict[str, Any]:
-        try:
-            state: dict[str, Any] = json.loads((self.folder / "current.json").read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return {}
-        return state
+    def start_over(self) -> None:
+        """Forget all files: those to come are where the first ones of a collection are, and nothing is indexed."""
+        (self.folder / "current.json").unlink(missing_ok=True)
+        self.files, self.indexed, self.written = self.folder / _FIRST, 0, 0
+
+    def size_bytes(self) -> int:
+        """What the files take of the disk; they may come and go meanwhile."""
+        size = 0
+        for file in self.files.rglob("*"):
+            with suppress(FileNotFoundError):
+                size += file.stat().st_blocks * 512
+        return size
 
     def sweep(self) -> None:
         """Delete what an unfinished or a finished exchange of the files left behind."""
-        kept = self.files()
         for folder in self.folder.glob(f"{_FIRST}*"):
-            if folder != kept:
+            if folder != self.files:
                 shutil.rmtree(folder, ignore_errors=True)
 
     def update(self, operation: Any, points: int = 0) -> None:
@@ -203,7 +207,7 @@ def leave(engine: Engine) -> None:
                 if engine.shard is not None:
                     engine.shard.close()
                     if engine.indexed:
-                        engine.point_at(engine.files(), engine.indexed, engine.written)
+                        engine.point_at(engine.files, engine.indexed, engine.written)
         finally:
             os.close(engine.lock)
 
@@ -229,6 +233,14 @@ def _own(folder: Path) -> int:
     os.ftruncate(file, 0)
     os.pwrite(file, str(os.getpid()).encode(), 0)
     return file
+
+
+def _state(folder: Path) -> dict[str, Any]:
+    try:
+        state: dict[str, Any] = json.loads((folder / "current.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    return state
 
 
 def write_durably(file: Path, text: str) -> None:

@@ -44,17 +44,14 @@ def outside(engine: Engine) -> tuple[int, int]:
     return vectors, min(vectors, max(vectors - engine.indexed, engine.written)) if engine.indexed else vectors
 
 
-def is_due(engine: Engine, *, force: bool) -> bool:
-    """Whether so many vectors are in no index, or so many of an index are gone, that it is worth the copying."""
+def standing(engine: Engine, *, force: bool) -> tuple[bool, bool]:
+    """(whether another process puts its files in order, whether so many vectors are in no index, or so many of an index
+    are gone, that it is worth the copying); to be asked in a reader's turn."""
     vectors, left = outside(engine)
+    is_large = engine.indexed > 0 or vectors >= ROWS
     left = max(left, engine.indexed - vectors)
     enough = vectors // _FORCED_GROWTH if force else min(vectors // _GROWTH, _MOST_OUTSIDE)
-    return is_large(engine) and left >= max(1, enough) and (force or engine.written >= engine.patience)
-
-
-def is_large(engine: Engine) -> bool:
-    """Whether its files are put in order by another process."""
-    return engine.indexed > 0 or _vectors(engine.shard) >= ROWS
+    return is_large, is_large and left >= max(1, enough) and (force or engine.written >= engine.patience)
 
 
 def _vectors(shard: Any) -> int:
@@ -81,7 +78,7 @@ class Indexing:
     def __init__(self, engine: Engine) -> None:
         self.error = ""
         self._engine = engine
-        self._files = engine.folder / f"{engine.files().name.partition('-')[0]}-{time.time_ns()}"
+        self._files = engine.new_files()
         self._is_cancelled = threading.Event()
         self._thread = threading.Thread(target=self._run, name="qdrant-index", daemon=True)
 
@@ -133,14 +130,13 @@ class Indexing:
         engine.turn.freeze()
         try:
             engine.shard.flush()
-            files = engine.files()
-            size = sum(file.stat().st_blocks * 512 for file in files.rglob("*") if file.is_file())
+            size = engine.size_bytes()
             free = shutil.disk_usage(engine.folder).free
             if free < 2.5 * size:
                 raise StoreUnavailable(
                     f"that needs {2.5 * size / 1e6:.0f} MB, and {free / 1e6:.0f} MB are free", "Free some disk space."
                 )
-            shutil.copytree(files, self._files, copy_function=self._copy_file)
+            shutil.copytree(engine.files, self._files, copy_function=self._copy_file)
             engine.note_updates()
         finally:
             engine.turn.thaw()
@@ -185,10 +181,10 @@ class Indexing:
         """Do over what was written meanwhile, the last of it alone; then the copy is what everybody reads."""
         import qdrant_edge as edge
 
-        engine, before = self._engine, self._engine.files()
+        engine, before = self._engine, self._engine.files
         copy = edge.EdgeShard.load(str(self._files))
-        indexed = _vectors(copy)
         try:
+            indexed = _vectors(copy)
             while len(noted := engine.noted_updates()) > _FEW_UPDATES:
                 _update(copy, noted)
                 self._go_on()
