@@ -94,7 +94,7 @@ class Indexing:
             self.cancel()
             raise
         if self.error:
-            raise StoreUnavailable(f"the vectors were not indexed: {self.error}", "termrag optimize")
+            raise StoreUnavailable(f"the vectors were not indexed: {self.error}", "termrag index optimize")
 
     def give_up(self) -> None:
         self._is_cancelled.set()
