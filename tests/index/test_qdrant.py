@@ -26,6 +26,7 @@ from termrag.events import Finished, Indexed, Notice
 from termrag.rag import Rag
 from termrag.records import Filters
 from termrag.stores import open_store
+from termrag.stores.conditions import equals
 from termrag.stores.line import Fault, Line
 from watch.watched import config_for, contents, paths_in
 
@@ -419,6 +420,29 @@ async def test_a_question_and_the_status_say_that_the_mirror_answers(
         told = [event.message for event in events if isinstance(event, Notice)]
         answered = [event.answer for event in events if hasattr(event, "answer")]
         assert any("mirror" in notice for notice in [*told, *answered[0].notices])
+
+
+# --- what a killed writer leaves -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["qdrant", "qdrant-http"])
+def test_a_document_whose_old_chunks_are_left_over_is_read_once(name: str, kind: Kind, tmp_path: Path) -> None:
+    store: Any = (kind if name == kind.name else Kind(name)).open(tmp_path / "store", IDENTITY)
+    names = [f"d{n}" for n in range(150)]
+    store.replace({each: [row(each, at_, f"{each} before") for at_ in range(2)] for each in names})
+    collection = store._collection
+    show, collection.show = collection.show, lambda shown, removed: show(shown, {"must": [equals("stamp", 2)]})
+    store.replace({each: [row(each, at_, f"{each} after") for at_ in range(3)] for each in names[:140]})
+    collection.show = show
+    expected = {each: [f"text of {each} after"] * 3 for each in names[:140]}
+    expected |= {each: [f"text of {each} before"] * 2 for each in names[140:]}
+    scanned: dict[str, list[str]] = {}
+    for chunk in store.scan():
+        scanned.setdefault(chunk.document_id, []).append(chunk.text)
+    assert scanned == expected
+    moved = [each.chunk.chunk_id for batch in store.rows() for each in batch.rows]
+    assert len(moved) == len(set(moved)) == 140 * 3 + 10 * 2
+    store.close()
 
 
 # --- embedded --------------------------------------------------------------------------------------------------------

@@ -36,18 +36,16 @@ from termrag.stores.points import (
     weigh,
 )
 from termrag.stores.qdrant_leases import drop_lease, take_lease
+from termrag.stores.qdrant_scan import DOCUMENTS, documents, every, whole
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 _PAGE = 1000  # points per page of a scroll
-_DOCUMENTS = 32  # read whole together
 _NAMED = 1000  # documents named in one condition
-_LOOKS = 5  # at a document that is being replaced
 _SAMPLE = 500  # points whose lengths tell what length is usual; ids are hashes, so any page is a fair sample
 _DRIFT = 0.2  # a share by which the usual length may move before all weights are made anew
-_END = "end"
 
 
 def open_qdrant(
@@ -216,7 +214,7 @@ class QdrantStore:
         found: dict[str, NDArray[np.float32]] = {}
         for part in _slices(list(document_ids), _NAMED):
             lacking: Condition = {"must": [one_of("document_id", part)], "must_not": [HAS_VECTOR, equals("staged", 1)]}
-            for held in self._all(lacking, ["text_hash"]):
+            for held in every(self._collection, lacking, ["text_hash"]):
                 vector = vectors.get(held.payload["text_hash"])
                 if vector is not None:
                     found[held.id] = vector
@@ -241,7 +239,11 @@ class QdrantStore:
         known = {
             held.payload["document_id"]: held
             for held in newest(
-                self._all(visible(one_of("document_id", list(by_document))), ["document_id", "revision", "sequence"])
+                every(
+                    self._collection,
+                    visible(one_of("document_id", list(by_document))),
+                    ["document_id", "revision", "sequence"],
+                )
             )
         }
         points: list[Point] = []
@@ -318,7 +320,7 @@ class QdrantStore:
         return list(self._collection.values("path", visible(equals("position", 0))))
 
     def chunks(self, document_id: str) -> list[IndexedChunk]:
-        held = self._whole([document_id], FOUND_FIELDS)
+        held = whole(self._collection, [document_id], FOUND_FIELDS)
         return sorted((chunk_of(each.payload) for each in held), key=lambda chunk: chunk.position)
 
     def chunks_at(self, places: Mapping[str, Set[int]]) -> list[IndexedChunk]:
@@ -326,7 +328,7 @@ class QdrantStore:
         if not positions:
             return []
         where = visible(one_of("document_id", list(places)), one_of("position", positions))
-        chunks = [chunk_of(each.payload) for each in newest(self._all(where, FOUND_FIELDS))]
+        chunks = [chunk_of(each.payload) for each in newest(every(self._collection, where, FOUND_FIELDS))]
         return [chunk for chunk in chunks if chunk.position in places[chunk.document_id]]
 
     def vectors(self, document_id: str) -> dict[str, NDArray[np.float32]]:
@@ -334,62 +336,22 @@ class QdrantStore:
         fields = ["document_id", "sequence", "text_hash"]
         return {
             held.payload["text_hash"]: held.dense
-            for held in newest(self._all(where, fields, with_dense=True))
+            for held in newest(every(self._collection, where, fields, with_dense=True))
             if held.dense is not None
         }
 
     def scan(self) -> Iterator[IndexedChunk]:
-        for held, _ in self._documents("", FOUND_FIELDS):
+        for held, _ in documents(self._collection, "", FOUND_FIELDS):
             yield from (chunk_of(each.payload) for each in held)
 
     def rows(self, after: str = "", *, document_ids: Sequence[str] = ()) -> Iterator[Batch]:
         fields = [*FOUND_FIELDS, "terms"]
         if not document_ids:
-            for held, position in self._documents(after, fields, with_dense=True):
+            for held, position in documents(self._collection, after, fields, with_dense=True):
                 yield Batch(_rows(held), position)
             return
-        for part in _slices(list(document_ids), _DOCUMENTS):
-            yield Batch(_rows(self._whole(part, fields, with_dense=True)), "")
-
-    def _documents(
-        self, after: str, fields: list[str], *, with_dense: bool = False
-    ) -> Iterator[tuple[list[Held], str]]:
-        """Some documents at a time, whole, and where the next begin. A document is where its first chunk is."""
-        following: str | None = after or None
-        while following != _END:
-            first = visible(equals("position", 0))
-            heads, behind = self._collection.page(first, ["document_id"], _DOCUMENTS, following)
-            following = behind or _END
-            documents = list({head.payload["document_id"]: None for head in heads})
-            if documents:
-                yield self._whole(documents, fields, with_dense=with_dense), following
-
-    def _whole(self, documents: Sequence[str], fields: list[str], *, with_dense: bool = False) -> list[Held]:
-        """All points of documents. One that is replaced while its pages are read is looked at again."""
-        whole: list[Held] = []
-        left = list(documents)
-        for look in range(_LOOKS):
-            found: dict[str, list[Held]] = {}
-            where = visible(one_of("document_id", left))
-            for held in newest(self._all(where, [*fields, "chunks"], with_dense=with_dense)):
-                found.setdefault(held.payload["document_id"], []).append(held)
-            torn = [each for each, points in found.items() if points[0].payload["chunks"] not in (0, len(points))]
-            for each, points in found.items():
-                if each not in torn or look == _LOOKS - 1:
-                    whole += points
-            left = torn
-            if not left:
-                break
-        return whole
-
-    def _all(self, where: Condition, fields: list[str], *, with_dense: bool = False) -> list[Held]:
-        found: list[Held] = []
-        following: str | None = None
-        while True:
-            held, following = self._collection.page(where, fields, _PAGE, following, with_dense=with_dense)
-            found += held
-            if following is None:
-                return found
+        for part in _slices(list(document_ids), DOCUMENTS):
+            yield Batch(_rows(whole(self._collection, part, fields, with_dense=True)), "")
 
     def stats(self) -> StoreStats:
         segments, unindexed, size_bytes = self._collection.segments()
