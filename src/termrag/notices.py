@@ -80,11 +80,12 @@ class Eyes:
 
         # A folder that comes and goes quickly is met twice; watchdog says so on stderr, and all is well.
         warnings.filterwarnings("ignore", "Callback with id", RuntimeWarning)
+        _keep_deaths_off_the_screen()
         before = set(threading.enumerate())
         self._observer = Observer()
         self._observer.start()
         started = set(threading.enumerate()) - before
-        self._threads = [thread for thread in started if type(thread).__module__.startswith("watchdog.")]
+        self._threads = [thread for thread in started if _is_watchdogs(thread)]
 
     def _disturb(self, path: str) -> None:
         self.disturbed[path] = time.monotonic()
@@ -101,6 +102,24 @@ class Eyes:
                 observer.unschedule(watch)
         observer.stop()
         observer.join()
+
+
+def _is_watchdogs(thread: threading.Thread | None) -> bool:
+    return type(thread).__module__.startswith("watchdog.")
+
+
+def _keep_deaths_off_the_screen() -> None:
+    """A thread of watchdog that dies is noticed and replaced: its traceback would only spoil the screen. Idempotent."""
+    usual = threading.excepthook
+    if getattr(usual, "knows_watchdog", False):
+        return
+
+    def tell(died: threading.ExceptHookArgs) -> None:
+        if not _is_watchdogs(died.thread):
+            usual(died)
+
+    tell.knows_watchdog = True  # type: ignore[attr-defined]
+    threading.excepthook = tell
 
 
 def _reason(error: OSError, path: str) -> str:
