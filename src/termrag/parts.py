@@ -1,6 +1,6 @@
 """The lifetime of everything below the façade: each part opened on first use, closed once; knows no asyncio.
 
-Called from two lanes. What both may open is opened under a lock; each lane has ledgers of its own.
+Called from several lanes. What more than one may open is opened under a lock; each call has a ledger of its own.
 """
 
 from __future__ import annotations
@@ -161,8 +161,14 @@ class Parts:
             self._embedder.close()
             return_memory()
 
+    def let_go(self) -> None:
+        """Have the index opened anew by its next use. It is not closed: a search of another lane may be at work in it,
+        and is the last to leave it then."""
+        with self._opening:
+            self._store = None
+
     def close(self) -> None:
-        """Release the rest."""
+        """Release the rest, when nobody is at work any more."""
         if self._store is not None:
             self._store.close()
             self._store = None
@@ -209,7 +215,7 @@ class Parts:
                 config.models.embedding,
                 config.documents,
             ) or old.qdrant != config.qdrant:
-                self._store = None  # not closed: a search of the other lane may be at work in it
+                self.let_go()
 
     def change_environ(self, environ: Mapping[str, str]) -> None:
         """Take over another environment, such as one with another key; on the models lane."""

@@ -287,7 +287,7 @@ class Watcher:
         self._rest_at = float("inf")
         with suppress(TermragError):
             await self._disk.run(watching.tidy, self._parts)
-        await self._disk.run(self._parts.close)
+        await self._disk.run(self._parts.let_go)
         await self._models.run(self._parts.close_embedder)
 
     # --- what others see -----------------------------------------------------------------------------------------

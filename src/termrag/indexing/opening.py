@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 def as_it_is(parts: Parts) -> Iterator[Store]:
     """The index whatever made it; the one that is open already, since some can be open only once. Raises
     StoreUnavailable where there is none."""
-    if parts.open_store is not None:
-        yield parts.open_store
+    opened = parts.open_store
+    if opened is not None:
+        yield opened
         return
     store = open_by(parts, parts.config, None, create=False)
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import stat
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
@@ -251,6 +251,10 @@ class RemoteCollection:
 
     def close(self) -> None:
         self._client.close()
+
+    def __del__(self) -> None:
+        with suppress(Exception):  # at the end of the interpreter half of it is gone
+            self.close()
 
 
 def _client(settings: QdrantSettings, api_key: str) -> Any:
