@@ -59,8 +59,9 @@ async def add(rag: Rag, *paths: Path) -> None:
         pass
 
 
-async def test_questions_are_answered_while_the_index_is_put_in_order(
-    endpoint: Endpoint, note: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("work", ["optimize", "add"])
+async def test_who_asks_or_looks_waits_for_no_work_at_the_index(
+    work: str, endpoint: Endpoint, note: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     is_at_work, may_end = threading.Event(), threading.Event()
 
@@ -68,18 +69,36 @@ async def test_questions_are_answered_while_the_index_is_put_in_order(
         is_at_work.set()
         return may_end.wait(60)
 
-    async with Rag(config(endpoint, "The lamp of Korrin burns 40 litres of oil a week.")) as rag:
+    async with asyncio.timeout(60), Rag(config(endpoint, "The lamp of Korrin burns 40 litres of oil a week.")) as rag:
         await add(rag, note)
         monkeypatch.setattr(LanceStore, "maintain", maintain)
-        tidying = asyncio.create_task(rag.optimize())
+        other = note.with_name("other.md")
+        other.write_text("The harbour of Korrin freezes in March.\n")
+        working = asyncio.create_task(rag.optimize() if work == "optimize" else add(rag, other))
         assert await asyncio.to_thread(is_at_work.wait, 30)
+
         session = (await rag.start_session()).id
         for question in ("How much oil does the lamp burn?", "And the keeper?"):
-            assert (await asyncio.wait_for(asked(rag, question, session), 30)).question == question
-        assert await asyncio.wait_for(rag.search("oil"), 30)
-        assert not tidying.done()
+            assert (await asked(rag, question, session)).question == question
+        assert [event async for event in rag.ask("Who?", attached=[note])]
+        assert await rag.search("oil")
+        document = await rag.document(str(note))
+        (chunk,) = await rag.chunks(document.id)
+        assert "Korrin" in chunk.text
+        assert await rag.vectors(document.id)
+        assert len((await rag.session(session)).turns) == 2
+        assert [each.id for each in await rag.sessions()] == [session]
+        assert (await rag.status()).documents >= 1
+        assert (await rag.index_stats()).chunks >= 1
+        assert (await rag.watch_status()).state
+        assert await rag.models()
+        assert [each.documents >= 1 for each in await rag.collections()] == [True]
+        await rag.change("retrieval", "gate", 0.5)
+        await rag.notices()
+        assert await rag.library_version()
+        assert not working.done()
         may_end.set()
-        assert await tidying
+        await working
 
 
 async def test_an_answer_is_kept_with_its_citations_and_read_back_the_same(endpoint: Endpoint, note: Path) -> None:

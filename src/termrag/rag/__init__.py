@@ -3,7 +3,8 @@
     async with Rag(config) as rag:
         async for event in rag.ask("When does the last ferry leave?"): ...
 
-Models and searches run on one lane, reading and writing of documents on another; leaving a stream stops its compute.
+Models run on one lane, changes of documents on another, whatever only reads beside them; leaving a stream stops its
+compute.
 """
 
 from __future__ import annotations
@@ -32,10 +33,10 @@ class Rag(Asking, Conversations, Library, Index, Folders, Collections, Models):
         """What there is. Loads neither model nor store."""
         from termrag.status import take_status
 
-        return await self._disk.run(take_status, self._parts)
+        return await self._looks.run(take_status, self._parts)
 
     async def examine(self) -> list[Finding]:
         """What may be wrong, each with what mends it."""
         from termrag.doctor import examine
 
-        return await self._disk.run(examine, self._parts)
+        return await self._searches.run(examine, self._parts)

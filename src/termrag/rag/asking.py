@@ -58,8 +58,7 @@ class Asking(Door):
         StoreUnavailable, or NotFound for the session.
         """
         is_handed = context is not None or attached
-        texts = await self._disk.run(self._handed, context, context_name, attached) if is_handed else []
-        # Not on the lane of the disk, where documents are indexed meanwhile.
+        texts = await self._searches.run(self._handed, context, context_name, attached) if is_handed else []
         turns = await self._evidence.run(conversing.turns_before, self._parts, session, parent, history)
         request = self._request(question, turns, texts, None if general else filters or Filters(), sampling)
         request = replace(request, system=system)

@@ -16,7 +16,7 @@ class Collections(Door):
 
     async def collections(self) -> list[Collection]:
         """All of them, the default one first, with what they hold."""
-        return await self._disk.run(libraries.list_collections, self._parts, self._given)
+        return await self._looks.run(libraries.list_collections, self._parts, self._given)
 
     async def create_collection(self, name: str) -> Collection:
         """Make an empty one. Raises ConfigError for a name that cannot be one or is taken."""

@@ -1,7 +1,9 @@
 """What every part of the façade works with: settings, the lanes, and the parts behind them.
 
-`models` computes, `disk` reads and writes documents, `looks` is for what must not wait for either: it opens no store
-and no model. Who searches waits for others who do, in `searches`; what answers rest on is found beside, in `evidence`.
+`models` computes; `disk` changes documents and index, a file or a commit at a time, and waits there for a server that
+is away; `care` puts the index in order. Nobody who only reads waits for these: `looks` reads ledger, conversations and
+settings, and opens no store and no model; `searches` reads the index; what answers rest on is found beside them, in
+`evidence`.
 """
 
 from __future__ import annotations
@@ -79,7 +81,7 @@ class Door:
         that is replaced finishes its answers. Raises ConfigError."""
         config = self.config.with_values({section: {key: value}}, f"{section}.{key}")
         if save:
-            await self._disk.run(write_setting, self.paths.settings_file, section, key, value)
+            await self._looks.run(write_setting, self.paths.settings_file, section, key, value)
         await self.take_over(config)
 
     async def reset(self, section: str, key: str) -> object:
@@ -87,7 +89,7 @@ class Door:
         known = next((each for each in all_settings() if (each.section, each.key) == (section, key)), None)
         if known is None:
             raise ConfigError(f"unknown setting {section}.{key}", "termrag config show lists them all")
-        await self._disk.run(forget_setting, self.paths.settings_file, section, key)
+        await self._looks.run(forget_setting, self.paths.settings_file, section, key)
         value = known.default
         if self.paths.collection:  # what the user's own settings say
             value = getattr(getattr(load_settings(self.paths, self._given), section), key)

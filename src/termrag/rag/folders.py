@@ -34,11 +34,11 @@ class Folders(Door):
 
     async def watch_status(self) -> WatchStatus:
         """What the process that watches this library is at, whichever it is."""
-        return await self._disk.run(watching.watch_status, self._parts)
+        return await self._looks.run(watching.watch_status, self._parts)
 
     async def watched(self) -> list[WatchedFolder]:
         """The watched folders, by path."""
-        return await self._disk.run(watching.watched, self._parts)
+        return await self._looks.run(watching.watched, self._parts)
 
     async def watch_folder(
         self, path: str | Path, include: Sequence[str] = (), exclude: Sequence[str] = ()

@@ -1,4 +1,4 @@
-"""The façade's index as a whole: measured, verified, copied, moved; on the disk lane."""
+"""The façade's index as a whole: verified, copied and moved on the disk lane, measured beside it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Index(Door):
 
     async def index_stats(self) -> IndexStats:
         """The index in numbers. Raises StoreUnavailable where there is none."""
-        return await self._disk.run(indexing.take_stats, self._parts)
+        return await self._searches.run(indexing.take_stats, self._parts)
 
     async def verify_index(self, *, fix: bool = False) -> AsyncGenerator[VerifyEvent, None]:
         """Hold ledger and store against each other, ending with Examined; `fix` mends what can be mended."""

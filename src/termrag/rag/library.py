@@ -1,4 +1,4 @@
-"""The façade's documents: taken in, looked at, taken out, on the disk lane."""
+"""The façade's documents: taken in and out on the disk lane, looked at beside it."""
 
 from __future__ import annotations
 
@@ -126,24 +126,24 @@ class Library(Door):
 
     async def document(self, reference: str) -> Document:
         """One document by id, prefix of an id, path or unique part of a path. Raises NotFound."""
-        return await self._disk.run(self._parts.document, reference)
+        return await self._looks.run(self._parts.document, reference)
 
     async def chunks(self, document_id: str) -> list[IndexedChunk]:
         """A document's chunks in order."""
-        return await self._disk.run(lambda: self._parts.store().chunks(document_id))
+        return await self._searches.run(lambda: self._parts.store().chunks(document_id))
 
     async def vectors(self, document_id: str) -> dict[str, list[float]]:
         """A document's vectors by the hash of their text, as far as they are computed."""
-        found = await self._disk.run(lambda: self._parts.store().vectors(document_id))
+        found = await self._searches.run(lambda: self._parts.store().vectors(document_id))
         return {text_hash: vector.tolist() for text_hash, vector in found.items()}
 
     async def notices(self) -> tuple[str, ...]:
         """What whoever reads should know of the library now, such as that its server does not answer."""
-        return await self._disk.run(self._parts.notices)
+        return await self._looks.run(self._parts.notices)
 
     async def library_version(self) -> int:
         """Another number after every change of the index; 0 where nothing is indexed."""
-        return await self._disk.run(self._parts.version)
+        return await self._searches.run(self._parts.version)
 
     async def optimize(self) -> bool:
         """Compact and index the store now; True if anything was done."""

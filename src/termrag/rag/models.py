@@ -22,15 +22,15 @@ class Models(Door):
 
     async def models(self) -> list[ModelInfo]:
         """The catalogue, with what is here and what is in use."""
-        return await self._disk.run(fetching.models, self._parts)
+        return await self._looks.run(fetching.models, self._parts)
 
     async def model(self, name: str) -> ModelInfo:
         """One model. Raises NotFound."""
-        return await self._disk.run(fetching.model, self._parts, name)
+        return await self._looks.run(fetching.model, self._parts, name)
 
     async def model_files(self, name: str) -> list[FileOrigin]:
         """Where each file of a catalogue model comes from, and how far its hash can be trusted. Raises NotFound."""
-        return await self._disk.run(fetching.origins, self._parts, name)
+        return await self._looks.run(fetching.origins, self._parts, name)
 
     async def starter_models(self) -> list[str]:
         """The names of the models that need no model hub: enough to begin with."""
@@ -78,7 +78,7 @@ class Models(Door):
 
     async def set_api_key(self, key: str) -> None:
         """Keep the endpoint's key in a file of the user's own; an empty one is forgotten."""
-        await self._disk.run(connection.store_key, self.paths.api_key_file, key)
+        await self._looks.run(connection.store_key, self.paths.api_key_file, key)
         self._environ = connection.with_stored_key(self._given, self.paths)
         await self._models.run(self._parts.change_environ, self._environ)
 
