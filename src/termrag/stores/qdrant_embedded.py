@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from termrag.errors import StoreBusy, StoreUnavailable
 from termrag.stores.conditions import STAGED, Condition
 from termrag.stores.points import DENSE, WORDS, Held, Point, Sparse
-from termrag.stores.qdrant_engine import OPENING, Engine, join, leave, write_durably
+from termrag.stores.qdrant_engine import OPENING, Engine, join, leave, load, write_durably
 from termrag.stores.qdrant_index import Indexing, outside, search_params, standing
 from termrag.stores.qdrant_indexer import config, field_indexes
 
@@ -119,7 +119,7 @@ class EmbeddedCollection:
                 engine.sweep()
                 if not engine.files.is_dir():
                     raise StoreUnavailable(f"there is no index in {self._folder}", "termrag add PATH")
-                engine.shard = edge.EdgeShard.load(str(engine.files))
+                engine.shard = load(engine.files)
                 chunks: Condition = {"must": [STAGED, {"key": "position", "range": {"gte": 0}}]}
                 staged = edge.CountRequest(filter=_filter(chunks), exact=True)
                 engine.has_leftovers = engine.shard.count(staged) > 0

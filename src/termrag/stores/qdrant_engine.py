@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _WAIT_S = 5.0  # for a process that is about to finish
 _FIRST = "shard"
+_CODES = "quantized.data"
+_SMALL = 1 << 20  # bytes, that of its flags
 _MOST_NOTED = 20_000  # points, some 100 MB; who writes more waits until the index is there
 
 
@@ -191,6 +193,19 @@ def join(folder: Path) -> Engine:
             engine = _ENGINES[key] = Engine(key, _own(key))
         engine.users += 1
         return engine
+
+
+def load(files: Path) -> Any:
+    """Open an engine's files. It holds the interpreter meanwhile, and reads all codes a page at a time: so what it will
+    read is read before, in blocks, while other threads go on. Raises what the engine raises, which is bare."""
+    import qdrant_edge as edge
+
+    for file in files.rglob("*"):
+        with suppress(OSError), file.open("rb", buffering=0) as opened:
+            if file.name == _CODES or os.fstat(opened.fileno()).st_size <= _SMALL:
+                while opened.read(1 << 18):
+                    pass
+    return edge.EdgeShard.load(str(files))
 
 
 def leave(engine: Engine) -> None:

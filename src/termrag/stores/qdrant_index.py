@@ -22,7 +22,7 @@ from termrag.errors import StoreUnavailable
 from termrag.heap import return_memory
 from termrag.logs import logger
 from termrag.stores.points import DENSE
-from termrag.stores.qdrant_engine import Engine
+from termrag.stores.qdrant_engine import Engine, load
 
 ROWS = 50_000  # below, comparing with every vector takes some ten milliseconds
 _GROWTH = 4  # index when a fourth is outside,
@@ -179,10 +179,8 @@ class Indexing:
 
     def _take_over(self) -> None:
         """Do over what was written meanwhile, the last of it alone; then the copy is what everybody reads."""
-        import qdrant_edge as edge
-
         engine, before = self._engine, self._engine.files
-        copy = edge.EdgeShard.load(str(self._files))
+        copy = load(self._files)
         try:
             indexed = _vectors(copy)
             while len(noted := engine.noted_updates()) > _FEW_UPDATES:
