@@ -114,6 +114,30 @@ def test_after_failures_in_a_row_nobody_asks_for_a_while() -> None:
     assert len(asked) == so_far
 
 
+def test_a_writer_that_another_one_overtakes_writes_all_the_same(
+    server: QdrantServer, kind: Kind, tmp_path: Path
+) -> None:
+    """Between its two looks at what is there another begins with the same document, and does not come to its end."""
+    store, other = kind.open(tmp_path, IDENTITY), kind.open(tmp_path, IDENTITY)
+    asked: list[str] = []
+
+    def before(request: str) -> Answer | None:
+        if request.endswith("facet"):
+            asked.append(request)
+            if len(asked) == 2:
+                server.before = lambda late: failed(400, "cut off") if late.endswith("points/batch") else None
+                with pytest.raises(StoreUnavailable, match="cut off"):
+                    other.replace({"d1": [row("d1", 0, "lamp")]})
+                server.before = lambda _: None
+        return None
+
+    server.before = before
+    store.replace({"d1": [row("d1", 0, "lamp")]})
+    assert len(asked) == 2
+    assert found_by(store, "lamp") == ["d1#000000"]
+    assert store.stats().rows == 1
+
+
 # --- a server that fails ---------------------------------------------------------------------------------------------
 
 

@@ -207,7 +207,8 @@ class QdrantStore:
             for revision, count in self._collection.values("revision", {"must": [chosen]}).items():
                 found.setdefault(document_of(revision), {})[revision] = count
             for revision, count in self._collection.values("revision", {"must": [chosen, equals("staged", 1)]}).items():
-                found[document_of(revision)][revision] -= count
+                counts = found.setdefault(document_of(revision), {})
+                counts[revision] = counts.get(revision, 0) - count  # more, where another has begun to write meanwhile
         return found
 
     def fill(self, document_ids: Sequence[str], vectors: Mapping[str, NDArray[np.float32]]) -> None:
