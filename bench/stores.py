@@ -7,8 +7,9 @@ Chunks have 384 dimensions and about 90 words, ten to a document; vectors are ra
 embedded one. Every store is written by a process of its own and searched by another, whose memory is told: `rss` with
 the pages of files it has mapped, which the system takes back as it needs them, `own` without. `over_client` is the
 processor's time of both legs through the store, against the same two queries written straight against the client,
-alternating; the target is at most 1.2. `after_updates` is the p95 of the searches between so many single-document
-updates, against those of an index that was written beside it and left alone, alternating; the target is at most 1.3.
+alternating; the target is at most 1.2. `opened_s` is how long opening takes, `stood_s` how long another thread stood
+still meanwhile. `after_updates` is the p95 of the searches between so many single-document updates, against those of an
+index that was written beside it and left alone, alternating; the target is at most 1.3.
 `--agreement` takes folders with corpus.jsonl and queries.jsonl and tells how many of the ten best by words both stores
 have in common. Results are JSON lines.
 """
@@ -23,9 +24,11 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -115,10 +118,18 @@ def measure(kind: str, rows: int, updates: int, queries: int) -> None:
 
 
 def search(kind: str, folder: Path, rows: int, queries: int) -> None:
-    store, asked = opened(kind, folder), questions(queries)
+    asked = questions(queries)
+    opened(kind, folder.with_name("none")).close()  # so that all is imported
+    with standstill() as stood:
+        begun = time.perf_counter()
+        store = opened(kind, folder)
+        store.stats()
+        opened_s = time.perf_counter() - begun
     emit(
         kind,
         rows=rows,
+        opened_s=round(opened_s, 2),
+        stood_s=round(max(stood), 2),
         hybrid=told(searched([store], asked, Filters())[0]),
         filtered=told(searched([store], asked, Filters(globs=("/bench/folder3",)))[0]),
         over_client=against_client(kind, store, asked),
@@ -128,6 +139,27 @@ def search(kind: str, folder: Path, rows: int, queries: int) -> None:
         vector_index=store.stats().vector_index,
     )
     store.close()
+
+
+@contextmanager
+def standstill() -> Iterator[list[float]]:
+    """Seconds that pass between two turns of another thread."""
+    turns, is_over = [0.0], threading.Event()
+
+    def take_turns() -> None:
+        last = time.perf_counter()
+        while not is_over.wait(0.002):
+            now = time.perf_counter()
+            turns.append(now - last)
+            last = now
+
+    beside = threading.Thread(target=take_turns)
+    beside.start()
+    try:
+        yield turns
+    finally:
+        is_over.set()
+        beside.join()
 
 
 def opened(kind: str, folder: Path) -> Store:

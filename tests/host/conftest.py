@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
@@ -87,6 +88,12 @@ class Place:
     @property
     def log(self) -> str:
         return (self.home / "serve.log").read_text()
+
+    async def logged(self, words: str) -> None:
+        """Wait until the log of the server in the foreground says so: a request is logged when it is answered."""
+        async with asyncio.timeout(30):
+            while words not in self.log:
+                await asyncio.sleep(0.02)
 
     def end(self) -> None:
         for process in self.processes:

@@ -219,7 +219,7 @@ async def test_who_stays_attached_goes_on_without_the_host(place: Place) -> None
     here = StdioServerParameters(command=sys.executable, args=["-m", "termrag", "mcp"], env=place.environ)
     async with Client(here, read_timeout_seconds=60) as client:
         await client.call_tool("ask", {"question": QUESTION})
-        assert "method=POST" in place.log
+        await place.logged("method=POST")
         server.send_signal(signal.SIGTERM)
         assert server.wait(20) == 0
         answer, added = (

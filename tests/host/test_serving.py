@@ -23,13 +23,6 @@ def status_of(place: Place) -> dict[str, Any] | None:
     return json.loads(place.run("serve", "--status", "--json").out)
 
 
-async def logged(place: Place, words: str) -> None:
-    """Wait until the log of the server in the foreground says so."""
-    async with asyncio.timeout(30):
-        while words not in place.log:
-            await asyncio.sleep(0.02)
-
-
 def client(place: Place) -> aiohttp.ClientSession:
     """Through the Unix socket, where no key is needed."""
     return aiohttp.ClientSession("http://localhost", connector=aiohttp.UnixConnector(str(place.socket)))
@@ -88,7 +81,7 @@ async def test_sighup_reads_settings_and_keys_anew_while_a_stream_goes_on(make_p
             place.run("config", "set", "server.origins", "https://pages.example")
             place.run("config", "set", "retrieval.passages", "2")
             server.send_signal(signal.SIGHUP)
-            await logged(place, "reloaded")
+            await place.logged("reloaded")
             async with http.get("/api/v1/documents", headers=elsewhere) as answer:
                 assert answer.status == 200
             place.run("keys", "revoke", "one")
@@ -104,7 +97,7 @@ async def test_sighup_takes_over_the_limit_of_an_address(place: Place) -> None:
     address = status_of(place)["address"]  # type: ignore[index]
     place.run("config", "set", "server.address_requests_per_minute", "2")
     server.send_signal(signal.SIGHUP)
-    await logged(place, "reloaded")
+    await place.logged("reloaded")
     async with (
         aiohttp.ClientSession(address) as http,
         http.get("/health/live") as first,
@@ -119,7 +112,7 @@ async def test_settings_that_are_wrong_change_nothing(place: Place) -> None:
     server = await asyncio.to_thread(place.serve)
     (place.home / "config" / "config.toml").write_text("[server]\nport = -7\n")
     server.send_signal(signal.SIGHUP)
-    await logged(place, "not reloaded")
+    await place.logged("not reloaded")
     async with client(place) as http, http.get("/health/live") as answer:
         assert answer.status == 200
 
