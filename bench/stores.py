@@ -1,6 +1,8 @@
 """Both stores at 10k, 100k or more chunks: writing, indexing, searching, updating; and whether they rank words alike.
 
     python bench/stores.py [--rows 10000] [--stores lancedb,qdrant] [--updates 1000] [--queries 200]
+    python bench/stores.py --stores qdrant --keep FOLDER
+    systemd-run --scope -p MemoryMax=2G python bench/stores.py --stores qdrant --search FOLDER/qdrant
     python bench/stores.py --agreement COLLECTION...
 
 Chunks have 384 dimensions and about 90 words, ten to a document; vectors are random points around topics. Qdrant is the
@@ -10,8 +12,9 @@ processor's time of both legs through the store, against the same two queries wr
 alternating; the target is at most 1.2. `opened_s` is how long opening takes, `stood_s` how long another thread stood
 still meanwhile. `after_updates` is the p95 of the searches between so many single-document updates, against those of an
 index that was written beside it and left alone, alternating; the target is at most 1.3.
-`--agreement` takes folders with corpus.jsonl and queries.jsonl and tells how many of the ten best by words both stores
-have in common. Results are JSON lines.
+`--keep` leaves what is written, so that `--search` can be asked alone, in less memory say. `--agreement` takes folders
+with corpus.jsonl and queries.jsonl and tells how many of the ten best by words both stores have in common. Results are
+JSON lines.
 """
 
 from __future__ import annotations
@@ -28,7 +31,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -58,7 +61,8 @@ def main() -> None:
     arguments.add_argument("--queries", type=int, default=200)
     arguments.add_argument("--agreement", nargs="*", type=Path, default=[])
     arguments.add_argument("--alone", action="store_true", help=argparse.SUPPRESS)
-    arguments.add_argument("--search", type=Path, help=argparse.SUPPRESS)
+    arguments.add_argument("--keep", type=Path, metavar="FOLDER")
+    arguments.add_argument("--search", type=Path, metavar="FOLDER")
     options = arguments.parse_args()
     if options.agreement:
         for collection in options.agreement:
@@ -66,7 +70,7 @@ def main() -> None:
     elif options.search:
         search(options.stores, options.search, options.rows, options.queries)
     elif options.alone:
-        measure(options.stores, options.rows, options.updates, options.queries)
+        measure(options.stores, options.rows, options.updates, options.queries, options.keep)
     else:
         for kind in options.stores.split(","):
             again = [*sys.argv, "--alone", "--stores", kind]
@@ -102,8 +106,8 @@ class Material:
             yield {name(number): self.document(number) for number in range(start, min(count, start + together))}
 
 
-def measure(kind: str, rows: int, updates: int, queries: int) -> None:
-    with tempfile.TemporaryDirectory() as folder:
+def measure(kind: str, rows: int, updates: int, queries: int, keep: Path | None) -> None:
+    with nullcontext(str(keep)) if keep else tempfile.TemporaryDirectory() as folder:
         material = Material()
         written(kind, Path(folder) / kind, material, rows).close()
         emit(f"{kind} writer", peak_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
@@ -119,7 +123,8 @@ def measure(kind: str, rows: int, updates: int, queries: int) -> None:
 
 def search(kind: str, folder: Path, rows: int, queries: int) -> None:
     asked = questions(queries)
-    opened(kind, folder.with_name("none")).close()  # so that all is imported
+    with tempfile.TemporaryDirectory() as elsewhere:
+        opened(kind, Path(elsewhere)).close()  # so that all is imported
     with standstill() as stood:
         begun = time.perf_counter()
         store = opened(kind, folder)
