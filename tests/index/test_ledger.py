@@ -8,7 +8,9 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from contextlib import closing
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -16,6 +18,7 @@ import pytest
 
 from termrag.errors import LibraryBusy, LibraryMismatch, NotFound, StoreUnavailable
 from termrag.ledger import FileEntry, Ledger
+from termrag.ledger.database import LEDGER_FILE
 from termrag.records import Document, DocumentState
 
 
@@ -43,6 +46,17 @@ def put(ledger: Ledger, document_id: str, path: str, *, state: DocumentState = D
     )
     ledger.finish([document], [FileEntry(document_id, path, state, 1, (1 << 63) - 1, 10, 20, "abc", "1/1")])
     return document
+
+
+def test_a_ledger_that_another_process_is_just_making_is_waited_for(tmp_path: Path) -> None:
+    """SQLite itself does not wait for this lock, however long its time-out."""
+    with closing(sqlite3.connect(tmp_path / LEDGER_FILE, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        soon = threading.Timer(0.3, other.execute, ["ROLLBACK"])
+        soon.start()
+        with Ledger(tmp_path) as ledger:
+            assert ledger.documents() == []
+        soon.join()
 
 
 def test_a_document_comes_back_as_it_was_written(ledger: Ledger) -> None:

@@ -477,16 +477,18 @@ def test_readers_of_the_same_process_see_a_document_whole(tmp_path: Path) -> Non
     reader = open_store("qdrant", tmp_path / "store", IDENTITY, create=False)
     writer.replace({"d1": [row("d1", at_, "tide generation0") for at_ in range(5)]})
     done = threading.Event()
+    seen: set[str] = set()
 
     def rewrite() -> None:
-        for generation in range(1, 30):
+        for generation in range(1, 1000):
+            if generation > 30 and len(seen) > 2:
+                break
             size = 12 if generation % 2 else 5
             writer.replace({"d1": [row("d1", at_, f"tide generation{generation}") for at_ in range(size)]})
         done.set()
 
     writing = threading.Thread(target=rewrite)
     writing.start()
-    seen = set()
     while not done.is_set():
         texts = [found.chunk.text for found in reader.search_terms("tide", 50, Filters())]
         whole = [chunk.text for chunk in reader.chunks("d1")]

@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from termrag.errors import LibraryMismatch, StoreUnavailable
+from termrag.wal import write_ahead
 
 LEDGER_FILE = "ledger.sqlite"
 
@@ -138,7 +139,7 @@ def transaction(database: sqlite3.Connection) -> Iterator[None]:
 
 
 def _prepare(database: sqlite3.Connection) -> None:
-    database.execute("PRAGMA journal_mode = WAL")
+    write_ahead(database)
     database.execute("PRAGMA synchronous = FULL")  # an intent must outlive a power cut before the store commits
     database.execute("PRAGMA foreign_keys = ON")
     version = _version(database)

@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from termrag.errors import LibraryMismatch, StoreUnavailable
+from termrag.wal import write_ahead
 
 _BUSY_S = 10.0
 
@@ -73,7 +74,7 @@ def transaction(database: sqlite3.Connection) -> Iterator[None]:
 
 
 def _prepare(database: sqlite3.Connection) -> None:
-    database.execute("PRAGMA journal_mode = WAL")
+    write_ahead(database)
     # A killed process loses nothing so, a power cut at most the last moment.
     database.execute("PRAGMA synchronous = NORMAL")
     database.execute("PRAGMA foreign_keys = ON")
