@@ -36,13 +36,12 @@ from termrag.stores.points import (
     weigh,
 )
 from termrag.stores.qdrant_leases import drop_lease, take_lease
-from termrag.stores.qdrant_scan import DOCUMENTS, documents, every, whole
+from termrag.stores.qdrant_scan import DOCUMENTS, PAGE, documents, every, pages, whole
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_PAGE = 1000  # points per page of a scroll
 _NAMED = 1000  # documents named in one condition
 _SAMPLE = 500  # points whose lengths tell what length is usual; ids are hashes, so any page is a fair sample
 _DRIFT = 0.2  # a share by which the usual length may move before all weights are made anew
@@ -107,7 +106,7 @@ class QdrantStore:
         self._note: dict[str, Any] = {}
         self._dimension = 0
         self._written = 0
-        self._look_at_lengths = _PAGE
+        self._look_at_lengths = PAGE
 
     @property
     def has_snapshots(self) -> bool:
@@ -291,12 +290,9 @@ class QdrantStore:
         if not usual or abs(usual / self._average - 1) <= _DRIFT:
             return False
         self._renote(average_terms=usual)
-        following: str | None = None
-        while True:
-            held, following = self._collection.page(VISIBLE, ["terms"], _PAGE, following)
-            self._collection.put_words({each.id: weigh(each.payload["terms"], usual) for each in held})
-            if following is None:
-                return True
+        for page in pages(self._collection, VISIBLE, ["terms"]):
+            self._collection.put_words({each.id: weigh(each.payload["terms"], usual) for each in page})
+        return True
 
     # --- reading -------------------------------------------------------------------------------------------------
 
@@ -370,7 +366,7 @@ class QdrantStore:
     def maintain(self, *, force: bool = False) -> bool:
         done = False
         if force or self._written >= self._look_at_lengths:
-            self._look_at_lengths = 2 * max(self._written, _PAGE)
+            self._look_at_lengths = 2 * max(self._written, PAGE)
             done = self._weigh_anew()
         return self._collection.optimize(force=force) or done
 

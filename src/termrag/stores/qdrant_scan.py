@@ -13,7 +13,7 @@ from termrag.stores.collection import Collection
 from termrag.stores.conditions import Condition, equals, one_of, visible
 from termrag.stores.points import Held, newest
 
-_PAGE = 1000  # points per page of a scroll
+PAGE = 1000  # points per page of a scroll
 DOCUMENTS = 32  # read whole together
 _LOOKS = 5  # at a document that is being replaced
 _PAUSE_S = 0.2  # longer than another machine takes from showing the new points to deleting the old
@@ -56,13 +56,19 @@ def whole(collection: Collection, names: Sequence[str], fields: list[str], *, wi
 
 def every(collection: Collection, where: Condition, fields: list[str], *, with_dense: bool = False) -> list[Held]:
     """All points that meet a condition."""
-    found: list[Held] = []
+    return [held for page in pages(collection, where, fields, with_dense=with_dense) for held in page]
+
+
+def pages(
+    collection: Collection, where: Condition, fields: list[str], *, with_dense: bool = False
+) -> Iterator[list[Held]]:
+    """The same, as they are read."""
     following: str | None = None
     while True:
-        held, following = collection.page(where, fields, _PAGE, following, with_dense=with_dense)
-        found += held
+        held, following = collection.page(where, fields, PAGE, following, with_dense=with_dense)
+        yield held
         if following is None:
-            return found
+            return
 
 
 def _met_elsewhere(collection: Collection, heads: Sequence[Held], found: Sequence[Held]) -> set[str]:
